@@ -1,0 +1,1 @@
+"""Command line: main and one file a verb."""

@@ -1,0 +1,185 @@
+"""Schema of a recipe. Every product default stands here and nowhere else.
+
+A recipe is a YAML file with the sections of :class:`Recipe`. Keys are checked strictly: an
+unknown one is an error that names it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+ImageSize = tuple[Annotated[int, Field(ge=32, multiple_of=32)], Annotated[int, Field(ge=32, multiple_of=32)]]
+Preset = Literal["n", "s"]
+
+
+class Section(BaseModel):
+    """A frozen part of the recipe that refuses unknown keys and implicit conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class DataConfig(Section):
+    """Which pictures are trained on and measured on."""
+
+    path: str | None = None
+    """Folder of the data set; relative paths start at the working folder."""
+    format: Literal["auto", "voc", "coco", "yolo"] = "auto"
+    train_split: str = "train"
+    val_split: str = "val"
+    class_names: tuple[str, ...] | None = None
+    """Expected classes, in order. None takes them from the data set."""
+    check: bool = True
+    """Check the data set before the first step; errors stop the run."""
+
+
+class ModelConfig(Section):
+    """Structure of the network. A preset fills it; every field can be overridden.
+
+    Source:
+        Values of preset ``s``: METHOD.md sections 2 to 4 [A]; of preset ``n``: ours [O].
+    """
+
+    preset: Preset = "n"
+    image_size: ImageSize = (640, 640)
+    """Height and width that the network sees, multiples of 32."""
+    channels: Literal[1, 3] = 3
+    """1 keeps grey pictures grey from file to network."""
+    backbone: Literal["lvt", "rep"] = "lvt"
+    backbone_widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 64, 160, 256)
+    backbone_depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (1, 1, 2, 2)
+    stem_width: PositiveInt = 32
+    activation: Literal["silu", "relu"] = "silu"
+    """Activation of stem, MBLA and head; the rest of the neck uses ReLU."""
+    fusion: Literal["mfa", "none"] = "mfa"
+    """`none` leaves out global gathering and allocation (no Inject)."""
+    enhance: Literal["fgpem", "conv", "none"] = "fgpem"
+    synchronize: Literal["cs", "topdown"] = "cs"
+    lateral_channels: PositiveInt = 64
+    enhance_channels: PositiveInt = 128
+    frequency_band: Literal["fixed", "learnable"] = "fixed"
+    frequency_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+    neck_block: Literal["mbla", "rep"] = "mbla"
+    neck_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
+    """Channels of P3, P4, P5."""
+    head: Literal["decoupled", "shared"] = "decoupled"
+    head_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
+    reg_max: PositiveInt = 16
+
+
+class AugmentationConfig(Section):
+    """Random changes of the training pictures; geometric ones are one matrix a picture.
+
+    Source:
+        Defaults: METHOD.md section 6 [A], weakened for small sets trained from scratch [O].
+    """
+
+    mosaic: Fraction = 1.0
+    mixup: Fraction = 0.0
+    hue: Fraction = 0.0138
+    saturation: Fraction = 0.664
+    value: Fraction = 0.464
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.373
+    """Degrees, drawn from [-rotate, rotate]."""
+    translate: Fraction = 0.1
+    """Share of the picture's side."""
+    scale: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
+    """Factor drawn from [1 - scale, 1 + scale]."""
+    shear: Annotated[float, Field(ge=0.0, lt=45.0)] = 0.602
+    """Degrees."""
+    flip_horizontal: Fraction = 0.5
+    flip_vertical: Fraction = 0.5
+    plain_last_epochs: Annotated[int, Field(ge=0)] = 10
+    """Mosaic and mixup are off for this many last epochs."""
+
+
+class LossConfig(Section):
+    """Weights of the loss terms and of the assignment.
+
+    Source:
+        METHOD.md section 4 [A].
+    """
+
+    class_weight: NonNegativeFloat = 1.0
+    box_weight: NonNegativeFloat = 2.5
+    distribution_weight: NonNegativeFloat = 0.5
+    assign_top_k: PositiveInt = 13
+    assign_alpha: NonNegativeFloat = 1.0
+    assign_beta: NonNegativeFloat = 6.0
+
+
+class TrainingConfig(Section):
+    """How long and with what steps the network is trained."""
+
+    epochs: PositiveInt = 150
+    batch_size: PositiveInt = 16
+    """Pictures per optimiser step and process; accumulation cuts it into smaller parts."""
+    accumulate: PositiveInt = 1
+    """Number of backward passes one optimiser step is cut into."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: PositiveFloat = 2e-3
+    final_learning_rate_ratio: Fraction = 0.025
+    momentum: Fraction = 0.9
+    """SGD's momentum; AdamW's first beta."""
+    weight_decay: NonNegativeFloat = 0.05
+    warmup_epochs: NonNegativeFloat = 2.0
+    gradient_clip: NonNegativeFloat = 10.0
+    """Largest norm of the gradient; 0 switches clipping off."""
+    ema_decay: Fraction = 0.9999
+    ema_ramp_steps: PositiveFloat = 2000.0
+    """Decay at step t is ``ema_decay * (1 - exp(-t / ema_ramp_steps))``."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` takes bf16 autocast where the processor has it in hardware."""
+    channels_last: bool = True
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: PositiveInt = 1
+    nodes: PositiveInt = 1
+    workers: Annotated[int, Field(ge=0)] = 1
+    """Loader processes; 0 loads in the training process."""
+    cache_mebibytes: Annotated[int, Field(ge=0)] = 2048
+    """Decoded pictures are kept in memory if the set needs less than this."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Computing threads of the training process; 0 leaves the choice to torch."""
+    validate_every: PositiveInt = 5
+    """Epochs between measurements on the val split; the last epoch is always measured."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Measurements without a better AP before training stops; 0 never stops early."""
+
+
+class DetectionConfig(Section):
+    """From raw network outputs to detections."""
+
+    score_threshold: Fraction = 0.25
+    """Decision: detections below are not shown."""
+    score_floor: Fraction = 0.001
+    """Lowest score that counts for average precision."""
+    iou_threshold: Fraction = 0.65
+    candidates: PositiveInt = 1000
+    """Best (point, class) pairs that enter suppression."""
+    max_detections: PositiveInt = 300
+
+
+class Recipe(Section):
+    """One training run, complete: what a checkpoint carries and a run folder records."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    detection: DetectionConfig = DetectionConfig()
+
+    @model_validator(mode="after")
+    def _check_batch_divides(self) -> Recipe:
+        if self.training.batch_size % self.training.accumulate:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} is not a multiple of "
+                f"training.accumulate {self.training.accumulate}"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Labelled pictures: index, formats, check, split, generated surfaces."""

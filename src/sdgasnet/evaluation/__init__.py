@@ -1,0 +1,1 @@
+"""Measures of detections: average precision, operating point, confusion, plots, report."""

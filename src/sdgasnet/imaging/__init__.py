@@ -1,0 +1,1 @@
+"""Pictures: reading, resizing for the network, detections and their decoding, drawing."""

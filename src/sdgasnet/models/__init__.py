@@ -1,0 +1,1 @@
+"""The network: blocks, backbones, frequency filter, neck, head, deploy graph, torch session."""

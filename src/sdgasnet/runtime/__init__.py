@@ -1,0 +1,1 @@
+"""Detection with a trained model: session protocol and the one detector."""
