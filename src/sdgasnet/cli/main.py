@@ -1,0 +1,36 @@
+"""The ``sdgasnet`` command: verbs, and what a user sees when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sdgasnet import __version__
+from sdgasnet.errors import SDGASNetError
+
+app = typer.Typer(
+    name="sdgasnet",
+    help="Train a surface-defect detector on your own pictures, measure it, detect with it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        typer.echo(f"sdgasnet {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; turn expected errors into one message and exit code 2."""
+    try:
+        app()
+    except SDGASNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
