@@ -1,0 +1,68 @@
+"""Read a labelled data set, whatever format it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from sdgasnet.data.coco import is_coco, read_coco
+from sdgasnet.data.records import DatasetIndex, ImageRecord
+from sdgasnet.data.voc import is_voc, read_voc
+from sdgasnet.data.yolo import is_yolo, read_yolo
+from sdgasnet.errors import DataError
+
+Format = Literal["voc", "coco", "yolo"]
+
+READERS: dict[Format, Callable[[Path], DatasetIndex]] = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
+DETECTORS: dict[Format, Callable[[Path], bool]] = {"voc": is_voc, "coco": is_coco, "yolo": is_yolo}
+
+
+def load_dataset(path: Path, format: Literal["auto", "voc", "coco", "yolo"]) -> DatasetIndex:
+    """Read a data set.
+
+    Args:
+        path: Its folder; for COCO also a JSON file, for YOLO also a data.yaml.
+        format: ``auto`` looks at what is in the folder.
+
+    Returns:
+        The index.
+
+    Raises:
+        DataError: The path is missing, of no known format, of two at once, or nothing in it is usable.
+    """
+    if not path.exists():
+        raise DataError(f"Data set {path} does not exist.")
+    chosen = detect_format(path) if format == "auto" else format
+    return READERS[chosen](path)
+
+
+def detect_format(path: Path) -> Format:
+    """The one format whose signs lie at ``path``.
+
+    Raises:
+        DataError: None or several fit.
+    """
+    fitting = [name for name, fits in DETECTORS.items() if fits(path)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise DataError(f"{path} looks like {' and '.join(fitting)} at once; say which with the format option.")
+    content = "is empty" if path.is_dir() and not any(path.iterdir()) else "holds none of them"
+    raise DataError(
+        f"No labelled data set at {path}: looked for data.yaml (YOLO), annotations/*.json (COCO) and "
+        f"annotations/*.xml beside images/ (Pascal VOC); the folder {content}."
+    )
+
+
+def require_split(index: DatasetIndex, split: str) -> tuple[ImageRecord, ...]:
+    """The pictures of a split.
+
+    Raises:
+        DataError: There is no such split, or it is empty; the message names those there are.
+    """
+    records = index.splits.get(split)
+    if not records:
+        found = ", ".join(f"{name} ({len(members)} pictures)" for name, members in index.splits.items())
+        raise DataError(f"{index.root} has no pictures in split '{split}'; it has: {found}.")
+    return records
