@@ -1,0 +1,101 @@
+"""The one detector: from pictures to detections, whatever runtime is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from sdgasnet.errors import ImageError
+from sdgasnet.imaging.decode import decode_detections
+from sdgasnet.imaging.detections import Detections
+from sdgasnet.imaging.geometry import ResizeMap
+from sdgasnet.imaging.image import Image, prepare_image
+from sdgasnet.runtime.session import ModelSpec, Session
+
+
+class Detector:
+    """Prepare pictures, run the session, decode its outputs.
+
+    Args:
+        session: The model in a runtime.
+
+    Example:
+        >>> from sdgasnet.models.session import load_detector  # doctest: +SKIP
+        >>> detector = load_detector(Path("runs/steel/best.pt"))  # doctest: +SKIP
+        >>> detector.detect(read_image(Path("sheet.png"), detector.spec.channels))  # doctest: +SKIP
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model expects and says."""
+        return self._session.spec
+
+    def detect(self, image: Image, score_threshold: float | None = None) -> Detections:
+        """Detections in one picture.
+
+        Args:
+            image: ``(H, W, C)`` uint8 or uint16, C as ``spec.channels``.
+            score_threshold: Lowest score; None takes the model's own.
+
+        Returns:
+            Detections in pixels of the picture, best first.
+
+        Raises:
+            ImageError: The picture has another number of channels or pixel type.
+        """
+        return next(self.detect_all([image], batch_size=1, score_threshold=score_threshold))
+
+    def detect_all(
+        self, images: Iterable[Image], batch_size: int, score_threshold: float | None = None
+    ) -> Iterator[Detections]:
+        """Detections of many pictures, in their order, ``batch_size`` at a time in memory.
+
+        Args:
+            images: Pictures as for :meth:`detect`; sizes may differ.
+            batch_size: Pictures a run, >= 1; runs are cut where the pixel type changes.
+            score_threshold: Lowest score; None takes the model's own.
+
+        Returns:
+            One result a picture.
+        """
+        stream = iter(images)
+        while batch := list(islice(stream, batch_size)):
+            yield from self._detect_batch(batch, score_threshold)
+
+    def _detect_batch(self, images: list[Image], score_threshold: float | None) -> Iterator[Detections]:
+        prepared = [self._prepare(image) for image in images]
+        start = 0
+        while start < len(prepared):
+            dtype = prepared[start][0].dtype
+            stop = next((i for i in range(start, len(prepared)) if prepared[i][0].dtype != dtype), len(prepared))
+            outputs = self._session.run(np.stack([canvas for canvas, _ in prepared[start:stop]]))
+            for boxes, scores, (_, resize_map) in zip(
+                outputs.boxes_xyxy, outputs.scores, prepared[start:stop], strict=True
+            ):
+                yield self._decode(boxes, scores, resize_map, score_threshold)
+            start = stop
+
+    def _decode(
+        self,
+        boxes: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+        scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+        resize_map: ResizeMap,
+        score_threshold: float | None,
+    ) -> Detections:
+        settings = self.spec.detection
+        floor = settings.score_threshold if score_threshold is None else score_threshold
+        return decode_detections(boxes, scores, resize_map, settings, floor)
+
+    def _prepare(self, image: Image) -> tuple[Image, ResizeMap]:
+        channels = self.spec.channels
+        if image.ndim != 3 or image.shape[2] != channels or image.dtype not in (np.uint8, np.uint16):
+            raise ImageError(
+                f"The model expects pictures (H, W, {channels}) of uint8 or uint16; "
+                f"found {image.shape} of {image.dtype}. read_image(path, {channels}) gives what it expects."
+            )
+        return prepare_image(image, self.spec.image_size)

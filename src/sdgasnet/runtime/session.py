@@ -1,0 +1,57 @@
+"""What a detector needs from a runtime, whichever it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdgasnet.config.schema import DetectionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What one must know of a model to use it.
+
+    Attributes:
+        class_names: Class names; a label is an index into them.
+        image_size: (height, width) of the canvas.
+        channels: 1 (grey) or 3 (RGB).
+        detection: Thresholds and limits that the model was made with.
+        name: How the model is called in outputs.
+    """
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    channels: Literal[1, 3]
+    detection: DetectionConfig
+    name: str
+
+
+class RawOutputs(NamedTuple):
+    """The graph's outputs for a batch.
+
+    Attributes:
+        boxes_xyxy: ``(B, P, 4)`` float32, input pixels.
+        scores: ``(B, P, K)`` float32 in [0, 1].
+        embedding: ``(B, E)`` float32.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+
+class Session(Protocol):
+    """A model loaded into a runtime."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model expects and says."""
+        ...
+
+    def run(self, batch: NDArray[np.unsignedinteger[Any]]) -> RawOutputs:
+        """Run ``(B, H, W, C)`` uint8 or uint16 canvases through the graph."""
+        ...
