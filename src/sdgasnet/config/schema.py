@@ -67,7 +67,6 @@ class ModelConfig(Section):
     neck_block: Literal["mbla", "rep"] = "mbla"
     neck_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
     """Channels of P3, P4, P5."""
-    head: Literal["decoupled", "shared"] = "decoupled"
     head_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
     reg_max: PositiveInt = 16
 

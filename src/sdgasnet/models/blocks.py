@@ -1,0 +1,204 @@
+"""Convolutional building blocks shared by backbones, neck and head."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["silu", "relu", "none"]
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU, "none": nn.Identity}
+BATCH_NORM_EPS = 1e-3
+BATCH_NORM_MOMENTUM = 0.03
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation with the project's constants.
+
+    Source:
+        eps 1e-3, momentum 0.03: METHOD.md section 1a [A].
+    """
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+
+class ConvBlock(nn.Module):
+    """Convolution without bias, batch normalisation, activation: ``(B, C, H, W) -> (B, D, H/s, W/s)``.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        kernel: Side of the kernel, odd; padding keeps the size at stride 1.
+        stride: s.
+        activation: ``silu``, ``relu`` or ``none``.
+
+    Examples:
+        >>> ConvBlock(3, 8, kernel=3, stride=2)(torch.zeros(1, 3, 32, 64)).shape
+        torch.Size([1, 8, 16, 32])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+        self.norm = batch_norm(out_channels)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, normalise, activate."""
+        out: Tensor = self.activation(self.norm(self.conv(x)))
+        return out
+
+    def fused(self) -> nn.Module:
+        """One convolution with bias (and the activation) that equals this block in eval mode."""
+        conv = fold_batch_norm(self.conv, self.norm)
+        return conv if isinstance(self.activation, nn.Identity) else nn.Sequential(conv, self.activation)
+
+
+class RepConv(nn.Module):
+    """3x3 convolution that is trained with three branches and deployed as one.
+
+    ``activation(BN(BN(conv3x3(x)) + conv1x1(x) + x))``: only the 3x3 branch has a normalisation of its
+    own, and one stands after the sum. The identity exists where input and output have the same shape.
+
+    Source:
+        The form that survives 8-bit quantisation: Chu et al., QARepVGG, AAAI 2024; after
+        Ding et al., RepVGG, CVPR 2021. Its use here is ours [O].
+
+    Examples:
+        >>> block = RepConv(8, 8).eval()
+        >>> x = torch.randn(1, 8, 6, 10)
+        >>> torch.allclose(block(x), block.fused()(x), atol=1e-5)
+        True
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, activation: Activation = "relu"
+    ) -> None:
+        super().__init__()
+        self.dense = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.dense_norm = batch_norm(out_channels)
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        self.identity = in_channels == out_channels and stride == 1
+        self.norm = batch_norm(out_channels)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sum of the branches, normalised and activated."""
+        total = self.dense_norm(self.dense(x)) + self.pointwise(x)
+        if self.identity:
+            total = total + x
+        out: Tensor = self.activation(self.norm(total))
+        return out
+
+    def fused(self) -> nn.Module:
+        """One 3x3 convolution with bias (and the activation) that equals this block in eval mode."""
+        conv = fold_batch_norm(self.dense, self.dense_norm)
+        with torch.no_grad():
+            conv.weight += F.pad(self.pointwise.weight, (1, 1, 1, 1))
+            if self.identity:
+                channels = torch.arange(conv.out_channels)
+                conv.weight[channels, channels, 1, 1] += 1.0
+        conv = fold_batch_norm(conv, self.norm)
+        return conv if isinstance(self.activation, nn.Identity) else nn.Sequential(conv, self.activation)
+
+
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Fold a batch normalisation in eval mode into the convolution before it.
+
+    Args:
+        conv: Convolution, with or without bias; not changed.
+        norm: Normalisation of its outputs.
+
+    Returns:
+        A convolution with bias that equals ``norm(conv(x))``.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
+    folded = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        (conv.kernel_size[0], conv.kernel_size[1]),
+        (conv.stride[0], conv.stride[1]),
+        (int(conv.padding[0]), int(conv.padding[1])),
+        groups=conv.groups,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )
+    with torch.no_grad():
+        folded.weight.copy_(conv.weight * gain[:, None, None, None])
+        assert folded.bias is not None
+        folded.bias.copy_((bias - norm.running_mean) * gain + norm.bias)
+    return folded
+
+
+class MBLA(nn.Module):
+    """Multi-branch layer aggregation: ``(B, C, H, W) -> (B, D, H, W)``.
+
+    A 1x1 convolution gives three parts y0, y1, y2 of D/2 channels. y1 passes one residual block, y2
+    two; all six maps are concatenated and mixed by a 1x1 convolution.
+
+    Source:
+        METHOD.md section 3 [A] (n = 4, e = 0.5, SiLU).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, activation: Activation = "silu") -> None:
+        super().__init__()
+        width = out_channels // 2
+        self.width = width
+        self.expand = ConvBlock(in_channels, 3 * width, activation=activation)
+        self.short = ResidualTriple(width, activation)
+        self.long_first = ResidualTriple(width, activation)
+        self.long_second = ResidualTriple(width, activation)
+        self.mix = ConvBlock(6 * width, out_channels, activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Expand, run the branches, mix."""
+        y0, y1, y2 = self.expand(x).split(self.width, dim=1)
+        a1 = self.short(y1)
+        b1 = self.long_first(y2)
+        b2 = self.long_second(b1)
+        out: Tensor = self.mix(torch.cat([y0, y1, a1, y2, b1, b2], dim=1))
+        return out
+
+
+class ResidualTriple(nn.Module):
+    """Three 3x3 convolutions around which the input passes, times a learnable scale.
+
+    Source:
+        METHOD.md section 3, the B of MBLA; scale initialised to 1: section 1a [A].
+    """
+
+    def __init__(self, channels: int, activation: Activation) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(ConvBlock(channels, channels, kernel=3, activation=activation) for _ in range(3))
+        )
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``body(x) + scale * x``."""
+        out: Tensor = self.body(x) + self.scale * x
+        return out
+
+
+class RepStack(nn.Module):
+    """One re-parameterised 3x3 convolution in the place of an MBLA: ``(B, C, H, W) -> (B, D, H, W)``."""
+
+    def __init__(self, in_channels: int, out_channels: int, activation: Activation = "relu") -> None:
+        super().__init__()
+        self.body = RepConv(in_channels, out_channels, activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the convolution."""
+        out: Tensor = self.body(x)
+        return out
