@@ -1,0 +1,145 @@
+"""Which point learns which object, and how well it should do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sdgasnet.config.schema import LossConfig
+from sdgasnet.losses.overlap import pairwise_iou
+
+
+class Targets(NamedTuple):
+    """Labelled objects of a batch, padded to M objects a picture; M may be 0.
+
+    Attributes:
+        labels: ``(B, M)`` int64 class indices; 0 where padded.
+        boxes_xyxy: ``(B, M, 4)`` float32, input pixels.
+        valid: ``(B, M)`` bool; False = padding.
+        crowd: ``(B, M)`` bool; a region whose points are ignored, not an object.
+    """
+
+    labels: Tensor
+    boxes_xyxy: Tensor
+    valid: Tensor
+    crowd: Tensor
+
+    def to(self, device: torch.device) -> Targets:
+        """The same on another device."""
+        return Targets(*(part.to(device, non_blocking=True) for part in self))
+
+
+class Assignment(NamedTuple):
+    """What every point of a batch learns.
+
+    Attributes:
+        labels: ``(B, P)`` int64; meaningful at positives.
+        boxes_xyxy: ``(B, P, 4)`` input pixels; meaningful at positives.
+        target_scores: ``(B, P)`` q in [0, 1]; 0 at background.
+        positive: ``(B, P)`` bool.
+        ignored: ``(B, P)`` bool: neither positive nor background.
+    """
+
+    labels: Tensor
+    boxes_xyxy: Tensor
+    target_scores: Tensor
+    positive: Tensor
+    ignored: Tensor
+
+
+@torch.no_grad()
+def assign_targets(
+    scores: Tensor, boxes_xyxy: Tensor, points: Tensor, targets: Targets, config: LossConfig
+) -> Assignment:
+    """Assign points to objects by how well they already find them (task-aligned assignment).
+
+    Candidates of an object are the points inside its box, or the nearest point if there is none inside. The
+    best ``assign_top_k`` by ``score^alpha * IoU^beta`` learn it; a point that two objects want goes to the one
+    of the higher IoU. The target score is ``metric / best metric of the object * best IoU of the object``.
+    Where every metric of an object is zero (an untrained network) the nearest candidates are taken instead of
+    an arbitrary choice, with IoU as their metric.
+
+    Args:
+        scores: ``(B, P, K)`` after the sigmoid.
+        boxes_xyxy: ``(B, P, 4)`` predicted boxes, input pixels.
+        points: ``(P, 2)`` input pixels.
+        targets: Objects of the batch.
+        config: Weights of the metric and number of points.
+
+    Returns:
+        The assignment.
+
+    Source:
+        TOOD: Feng et al., ICCV 2021; candidates, conflict and target score: METHOD.md section 4 [A]; the order
+        among zero metrics: ours [O].
+    """
+    scores, boxes_xyxy = scores.detach().float(), boxes_xyxy.detach().float()
+    batch, num_points, _ = scores.shape
+    if targets.labels.shape[1] == 0:
+        return _background(batch, num_points, boxes_xyxy)
+    objects = targets.valid & ~targets.crowd
+    inside = points_inside(points, targets.boxes_xyxy)
+    distance = center_distance(points, targets.boxes_xyxy)
+    candidates = with_nearest(inside, distance) & objects[:, :, None]
+    iou = pairwise_iou(targets.boxes_xyxy, boxes_xyxy).clamp(min=0)
+    class_scores = scores.transpose(1, 2).gather(1, targets.labels[:, :, None].expand(-1, -1, num_points))
+    metric = class_scores.pow(config.assign_alpha) * iou.pow(config.assign_beta) * candidates
+    chosen = choose_best(metric, distance, candidates, config.assign_top_k)
+    chosen = resolve_conflicts(chosen, iou, distance)
+    metric, kept_iou = metric * chosen, iou * chosen
+    scale = kept_iou.amax(2, keepdim=True) / metric.amax(2, keepdim=True).clamp(min=torch.finfo(metric.dtype).tiny)
+    quality = torch.where(metric.amax(2, keepdim=True) > 0, metric * scale, kept_iou)
+    owner = chosen.to(torch.uint8).argmax(1)
+    positive = chosen.any(1)
+    crowd = (inside & (targets.valid & targets.crowd)[:, :, None]).any(1)
+    return Assignment(
+        labels=targets.labels.gather(1, owner),
+        boxes_xyxy=targets.boxes_xyxy.gather(1, owner[:, :, None].expand(-1, -1, 4)),
+        target_scores=quality.amax(1).clamp(max=1.0),
+        positive=positive,
+        ignored=crowd & ~positive,
+    )
+
+
+def _background(batch: int, num_points: int, like: Tensor) -> Assignment:
+    nothing = torch.zeros((batch, num_points), dtype=torch.bool, device=like.device)
+    return Assignment(nothing.long(), torch.zeros_like(like), nothing.float(), nothing, nothing)
+
+
+def points_inside(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
+    """Which points lie strictly inside which boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)`` bool."""
+    x, y = points[:, 0], points[:, 1]
+    left, top, right, bottom = (side[..., None] for side in boxes_xyxy.unbind(-1))
+    return (x > left) & (x < right) & (y > top) & (y < bottom)
+
+
+def center_distance(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
+    """Distance of points from the centres of boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)`` pixels."""
+    centers = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2
+    return (centers[:, :, None] - points).square().sum(-1).sqrt()
+
+
+def with_nearest(inside: Tensor, distance: Tensor) -> Tensor:
+    """Candidates ``(B, M, P)``: the points inside; where there is none, the nearest one."""
+    nearest = torch.zeros_like(inside).scatter_(2, distance.argmin(2, keepdim=True), True)
+    return torch.where(inside.any(2, keepdim=True), inside, nearest)
+
+
+def choose_best(metric: Tensor, distance: Tensor, candidates: Tensor, count: int) -> Tensor:
+    """The ``count`` best candidates of every object: ``(B, M, P)`` bool.
+
+    Nearness to the centre, scaled far below any metric that matters, orders what scores zero.
+    """
+    order = torch.where(metric > 0, 1.0 + metric, 1.0 / (2.0 + distance))
+    order = torch.where(candidates, order, -1.0)
+    best = order.topk(min(count, order.shape[2]), dim=2).indices
+    return torch.zeros_like(candidates).scatter_(2, best, True) & candidates
+
+
+def resolve_conflicts(chosen: Tensor, iou: Tensor, distance: Tensor) -> Tensor:
+    """Leave every point at most one object: that of the highest IoU, or of the nearest centre if all are 0."""
+    preference = torch.where(chosen, torch.where(iou > 0, 1.0 + iou, 1.0 / (2.0 + distance)), -1.0)
+    winner = torch.zeros_like(chosen).scatter_(1, preference.argmax(1, keepdim=True), True)
+    return chosen & winner
