@@ -18,7 +18,7 @@ READERS: dict[Format, Callable[[Path], DatasetIndex]] = {"voc": read_voc, "coco"
 DETECTORS: dict[Format, Callable[[Path], bool]] = {"voc": is_voc, "coco": is_coco, "yolo": is_yolo}
 
 
-def load_dataset(path: Path, format: Literal["auto", "voc", "coco", "yolo"]) -> DatasetIndex:
+def load_dataset(path: Path, format: Literal["auto", "voc", "coco", "yolo"] = "auto") -> DatasetIndex:
     """Read a data set.
 
     Args:
