@@ -7,6 +7,7 @@ import sys
 import typer
 
 from sdgasnet import __version__
+from sdgasnet.cli.data import data_app
 from sdgasnet.errors import SDGASNetError
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_app)
 
 
 @app.callback(invoke_without_command=True)
