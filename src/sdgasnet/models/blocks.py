@@ -85,14 +85,18 @@ class RepConv(nn.Module):
         super().__init__()
         self.dense = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
         self.dense_norm = batch_norm(out_channels)
-        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        self.stride = stride
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.identity = in_channels == out_channels and stride == 1
         self.norm = batch_norm(out_channels)
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """Sum of the branches, normalised and activated."""
-        total = self.dense_norm(self.dense(x)) + self.pointwise(x)
+        # Strided by slicing: torch's strided 1x1 convolution of few channels corrupts memory in its
+        # backward pass on CPUs when the tensors are channels_last.
+        sampled = x[:, :, :: self.stride, :: self.stride] if self.stride > 1 else x
+        total = self.dense_norm(self.dense(x)) + self.pointwise(sampled)
         if self.identity:
             total = total + x
         out: Tensor = self.activation(self.norm(total))
