@@ -11,6 +11,7 @@ from sdgasnet.data.records import DatasetIndex, ImageRecord
 from sdgasnet.data.voc import is_voc, read_voc
 from sdgasnet.data.yolo import is_yolo, read_yolo
 from sdgasnet.errors import DataError
+from sdgasnet.imaging.image import find_images
 
 Format = Literal["voc", "coco", "yolo"]
 
@@ -48,11 +49,19 @@ def detect_format(path: Path) -> Format:
         return fitting[0]
     if fitting:
         raise DataError(f"{path} looks like {' and '.join(fitting)} at once; say which with the format option.")
-    content = "is empty" if path.is_dir() and not any(path.iterdir()) else "holds none of them"
     raise DataError(
         f"No labelled data set at {path}: looked for data.yaml (YOLO), annotations/*.json (COCO) and "
-        f"annotations/*.xml beside images/ (Pascal VOC); the folder {content}."
+        f"annotations/*.xml beside images/ (Pascal VOC); {_what_is_there(path)}."
     )
+
+
+def _what_is_there(path: Path) -> str:
+    if path.is_file():
+        return "it is a file of another kind"
+    if not any(path.iterdir()):
+        return "the folder is empty"
+    pictures = len(find_images(path))
+    return f"the folder holds {pictures} pictures, but no labels" if pictures else "the folder holds none of them"
 
 
 def require_split(index: DatasetIndex, split: str) -> tuple[ImageRecord, ...]:

@@ -39,6 +39,7 @@ class ImageRecord:
         objects: Labelled objects; empty = background.
         annotated_size: (height, width) that the annotation states, if it does.
         annotation: File the labels come from; None if there is none.
+        annotated_channels: Number of channels that the annotation states (VOC ``depth``), if it does.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class ImageRecord:
     objects: tuple[ObjectRecord, ...]
     annotated_size: tuple[int, int] | None = None
     annotation: Path | None = None
+    annotated_channels: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
