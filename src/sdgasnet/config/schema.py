@@ -55,20 +55,25 @@ class ModelConfig(Section):
     backbone_depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (1, 1, 2, 2)
     stem_width: PositiveInt = 32
     activation: Literal["silu", "relu"] = "silu"
-    """Activation of stem, MBLA and head; the rest of the neck uses ReLU."""
+    """Activation of stem, neck blocks, head and FGPEM's first convolution; the rest of the neck uses ReLU, and
+    so does all of backbone `rep`."""
     fusion: Literal["mfa", "none"] = "mfa"
-    """`none` leaves out global gathering and allocation (no Inject)."""
+    """`none` leaves out global gathering, enhancement and allocation (no Inject); `enhance` is then not used."""
     enhance: Literal["fgpem", "conv", "none"] = "fgpem"
+    """What is done to the gathered map: frequency-guided, convolutions alone, or one 1x1 convolution."""
     synchronize: Literal["cs", "topdown"] = "cs"
+    """How neighbouring levels are joined: three of them, or as in a plain feature pyramid."""
     lateral_channels: PositiveInt = 64
-    enhance_channels: PositiveInt = 128
+    enhance_channels: Annotated[int, Field(ge=4)] = 128
     frequency_band: Literal["fixed", "learnable"] = "fixed"
     frequency_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+    """Share of the frequencies of each axis that counts as low; where a learnable band starts."""
     neck_block: Literal["mbla", "rep"] = "mbla"
     neck_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
     """Channels of P3, P4, P5."""
     head_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
     reg_max: PositiveInt = 16
+    """Largest distance from a point to a side of its box, in strides of the level."""
 
 
 class AugmentationConfig(Section):

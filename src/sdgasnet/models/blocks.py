@@ -193,16 +193,3 @@ class ResidualTriple(nn.Module):
         """``body(x) + scale * x``."""
         out: Tensor = self.body(x) + self.scale * x
         return out
-
-
-class RepStack(nn.Module):
-    """One re-parameterised 3x3 convolution in the place of an MBLA: ``(B, C, H, W) -> (B, D, H, W)``."""
-
-    def __init__(self, in_channels: int, out_channels: int, activation: Activation = "relu") -> None:
-        super().__init__()
-        self.body = RepConv(in_channels, out_channels, activation=activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the convolution."""
-        out: Tensor = self.body(x)
-        return out

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 STRIDES = (8, 16, 32)
 
 
-@lru_cache(maxsize=64)
 def anchor_points(image_size: tuple[int, int], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Points of all levels, in input pixels.
 
@@ -30,14 +31,20 @@ def anchor_points(image_size: tuple[int, int], device: torch.device | str = "cpu
         >>> points[0].tolist(), points.shape[0], strides[-1].item()
         ([4.0, 4.0], 42, 32.0)
     """
+    points, strides = _point_arrays(image_size)
+    return torch.tensor(points, device=device), torch.tensor(strides, device=device)
+
+
+# Arrays, not tensors: a tensor made while a graph is exported or under inference_mode is of no use in training.
+@lru_cache(maxsize=64)
+def _point_arrays(image_size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     points, strides = [], []
     for stride in STRIDES:
-        height, width = image_size[0] // stride, image_size[1] // stride
-        y = (torch.arange(height, dtype=torch.float32) + 0.5) * stride
-        x = (torch.arange(width, dtype=torch.float32) + 0.5) * stride
-        points.append(torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1))
-        strides.append(torch.full((height * width,), float(stride)))
-    return torch.cat(points).to(device), torch.cat(strides).to(device)
+        rows, columns = np.indices((image_size[0] // stride, image_size[1] // stride), dtype=np.float32)
+        level = (np.stack([columns.ravel(), rows.ravel()], axis=1) + np.float32(0.5)) * np.float32(stride)
+        points.append(level)
+        strides.append(np.full(len(level), stride, dtype=np.float32))
+    return np.concatenate(points), np.concatenate(strides)
 
 
 def decode_boxes(box_logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:

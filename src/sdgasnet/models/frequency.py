@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sdgasnet.models.blocks import ConvBlock, RepConv
+from sdgasnet.models.blocks import Activation, ConvBlock, RepConv
 
 BAND_STEEPNESS = 50.0
 """Steepness of the learnable band's edge, per share of the spectrum [O]."""
@@ -29,11 +31,7 @@ def dct_matrix(size: int) -> Tensor:
         >>> torch.allclose(dct_matrix(5) @ dct_matrix(5).T, torch.eye(5, dtype=torch.float64))
         True
     """
-    k = torch.arange(size, dtype=torch.float64)[:, None]
-    n = torch.arange(size, dtype=torch.float64)[None, :]
-    basis = torch.cos(math.pi * (n + 0.5) * k / size) * math.sqrt(2.0 / size)
-    basis[0] = math.sqrt(1.0 / size)
-    return basis
+    return torch.tensor(_dct_array(size))
 
 
 def low_pass_projection(size: int, ratio: float) -> Tensor:
@@ -54,14 +52,30 @@ def low_pass_projection(size: int, ratio: float) -> Tensor:
         >>> low_pass_projection(8, 1.0).allclose(torch.eye(8), atol=1e-6)
         True
     """
-    basis = dct_matrix(size)
-    keep = torch.arange(size) < max(1.0, ratio * size)
-    kept = basis[keep]
-    return (kept.T @ kept).float()
+    return torch.tensor(_projection_array(size, ratio))
+
+
+# The caches hold arrays, not tensors: a tensor that is made while a graph is exported or under inference_mode
+# is of no use to the training step that comes next.
+@lru_cache(maxsize=64)
+def _dct_array(size: int) -> NDArray[np.float64]:
+    k, n = np.arange(size)[:, None], np.arange(size)[None, :]
+    basis: NDArray[np.float64] = np.cos(np.pi * (n + 0.5) * k / size) * np.sqrt(2.0 / size)
+    basis[0] = np.sqrt(1.0 / size)
+    return basis
+
+
+@lru_cache(maxsize=64)
+def _projection_array(size: int, ratio: float) -> NDArray[np.float32]:
+    kept = _dct_array(size)[np.arange(size) < max(1.0, ratio * size)]
+    return (kept.T @ kept).astype(np.float32)
 
 
 class LowPass(nn.Module):
     """Separable low-pass ``X_low = P_H X P_W^T`` of maps of any size.
+
+    It computes in float32 whatever autocast says: in half precision the high band, a small difference of two
+    large maps, would lose its last digits.
 
     Args:
         ratio: Share of the frequencies of each axis that passes, in (0, 1].
@@ -69,37 +83,31 @@ class LowPass(nn.Module):
 
     Source:
         METHOD.md section 3, FGPEM step 2 [O]; ratio 0.25 as in HS-FPN, AAAI 2025.
+
+    Examples:
+        >>> LowPass(0.25, learnable=False)(torch.ones(1, 2, 6, 10)).allclose(torch.ones(1, 2, 6, 10), atol=1e-5)
+        True
     """
 
     def __init__(self, ratio: float, learnable: bool) -> None:
         super().__init__()
         self.ratio = ratio
         self.learnable_ratio = nn.Parameter(torch.tensor(ratio)) if learnable else None
-        self._constants: dict[tuple[int, torch.device], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Filter ``(B, C, H, W)``; float32 inside whatever autocast says, because half precision loses 1e-2."""
+        """The low band of ``(B, C, H, W)``, float32."""
         with torch.autocast(x.device.type, enabled=False):
-            rows = self.matrix(x.shape[-2], x.device)
-            columns = self.matrix(x.shape[-1], x.device)
+            rows, columns = (self.matrix(size, x.device) for size in x.shape[-2:])
             return rows @ x.float() @ columns.transpose(0, 1)
 
     def matrix(self, size: int, device: torch.device) -> Tensor:
-        """``(size, size)`` float32 filter along one axis."""
-        key = (size, device)
-        if key not in self._constants:
-            constant = (
-                dct_matrix(size).float()
-                if self.learnable_ratio is not None
-                else low_pass_projection(size, self.ratio)
-            )
-            self._constants[key] = constant.to(device)
-        constant = self._constants[key]
+        """``(size, size)`` float32 filter along one axis, symmetric."""
         if self.learnable_ratio is None:
-            return constant
+            return low_pass_projection(size, self.ratio).to(device)
+        basis = dct_matrix(size).to(device, torch.float32)
         position = torch.arange(size, device=device) / size
         band = torch.sigmoid(BAND_STEEPNESS * (self.learnable_ratio - position))
-        return constant.transpose(0, 1) @ (band[:, None] * constant)
+        return basis.transpose(0, 1) @ (band[:, None] * basis)
 
 
 class FGPEM(nn.Module):
@@ -114,10 +122,12 @@ class FGPEM(nn.Module):
         reconstruction of METHOD.md section 3 [O].
     """
 
-    def __init__(self, in_channels: int, channels: int, out_channels: int, ratio: float, learnable: bool) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, out_channels: int, low_pass: LowPass, activation: Activation
+    ) -> None:
         super().__init__()
-        self.reduce = ConvBlock(in_channels, channels, activation="silu")
-        self.low_pass = LowPass(ratio, learnable)
+        self.reduce = ConvBlock(in_channels, channels, activation=activation)
+        self.low_pass = low_pass
         self.spatial_gate = nn.Conv2d(channels, 1, 1)
         self.channel_gate = nn.Sequential(
             nn.Conv2d(channels, channels // 4, 1), nn.ReLU(), nn.Conv2d(channels // 4, channels, 1)

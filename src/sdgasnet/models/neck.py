@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdgasnet.config.schema import ModelConfig
-from sdgasnet.models.blocks import MBLA, ConvBlock, RepConv, RepStack
-from sdgasnet.models.frequency import FGPEM
+from sdgasnet.models.blocks import MBLA, ConvBlock, RepConv
+from sdgasnet.models.frequency import FGPEM, LowPass
 
 FusionBlock = Callable[[int, int], nn.Module]
 
@@ -19,8 +19,8 @@ class AESFPN(nn.Module):
     """Fuse four backbone maps (strides 4 to 32) into P3, P4, P5 (strides 8, 16, 32).
 
     Order of work: MFA aligns and gathers all levels at stride 16, the enhancement gives one global map a
-    level, CS brings neighbouring levels together, Inject allocates the global maps to them, and a
-    bottom-up half with plain concatenation follows.
+    level, CS brings neighbouring levels together, one Inject that both levels share allocates the global maps
+    to them, and a bottom-up half with plain concatenation follows.
 
     Source:
         METHOD.md section 3: names [P], interfaces [A], enhancement [O].
@@ -35,8 +35,7 @@ class AESFPN(nn.Module):
         if self.fuses:
             self.align = MultiScaleFeatureAlignment()
             self.enhance = ENHANCEMENTS[config.enhance](config, sum(in_channels))
-            self.inject4 = Inject(lateral)
-            self.inject3 = Inject(lateral)
+            self.inject = Inject(lateral)
         block = FUSION_BLOCKS[config.neck_block](config)
         synchronize = SYNCHRONIZATIONS[config.synchronize]
         self.lateral5 = ConvBlock(f5, lateral)
@@ -57,11 +56,11 @@ class AESFPN(nn.Module):
         m4 = self.synchronize4(l5, f4, f3)
         if self.fuses:
             g4, g3 = self.enhance(self.align(maps)).chunk(2, dim=1)
-            m4 = self.inject4(m4, g4)
+            m4 = self.inject(m4, g4)
         l4 = self.lateral4(self.fuse4(m4))
         m3 = self.synchronize3(l4, f3, f2)
         if self.fuses:
-            m3 = self.inject3(m3, g3)
+            m3 = self.inject(m3, g3)
         p3 = self.fuse3(m3)
         p4 = self.aggregate4(torch.cat([self.down3(p3), l4], dim=1))
         p5 = self.aggregate5(torch.cat([self.down4(p4), l5], dim=1))
@@ -156,8 +155,8 @@ def _frequency_guided(config: ModelConfig, in_channels: int) -> nn.Module:
         in_channels,
         config.enhance_channels,
         2 * config.lateral_channels,
-        config.frequency_ratio,
-        config.frequency_band == "learnable",
+        LowPass(config.frequency_ratio, learnable=config.frequency_band == "learnable"),
+        config.activation,
     )
 
 
@@ -186,5 +185,5 @@ SYNCHRONIZATIONS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
 }
 FUSION_BLOCKS: dict[str, Callable[[ModelConfig], FusionBlock]] = {
     "mbla": lambda config: lambda fan_in, fan_out: MBLA(fan_in, fan_out, config.activation),
-    "rep": lambda config: lambda fan_in, fan_out: RepStack(fan_in, fan_out, config.activation),
+    "rep": lambda config: lambda fan_in, fan_out: RepConv(fan_in, fan_out, activation=config.activation),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sdgasnet.config.schema import ModelConfig
+from sdgasnet.errors import ModelError
 from sdgasnet.models.backbones import build_backbone
 from sdgasnet.models.head import Head, HeadOutputs
 from sdgasnet.models.neck import AESFPN
@@ -18,6 +19,7 @@ class Network(nn.Module):
         num_classes: K, >= 1.
 
     Examples:
+        >>> import torch
         >>> from sdgasnet.config.loading import build_recipe
         >>> network = Network(build_recipe({"model": {"preset": "n"}}).model, num_classes=6).eval()
         >>> network(torch.zeros(1, 3, 96, 160)).class_logits.shape
@@ -34,7 +36,20 @@ class Network(nn.Module):
         initialise_linears(self.backbone)
 
     def forward(self, images: Tensor) -> HeadOutputs:
-        """Outputs at all points of ``(B, 3|1, H, W)`` pictures in [0, 1], H and W multiples of 32."""
+        """Outputs at all points of a batch.
+
+        Args:
+            images: ``(B, 3|1, H, W)`` in [0, 1], H and W multiples of 32.
+
+        Raises:
+            ModelError: Another number of channels, or sides that are no multiples of 32.
+        """
+        channels, height, width = images.shape[1:]
+        if channels != self.config.channels or height % 32 or width % 32:
+            raise ModelError(
+                f"The network takes (B, {self.config.channels}, H, W) with H and W multiples of 32; "
+                f"found {tuple(images.shape)}. Lay pictures on a canvas of model.image_size first."
+            )
         outputs: HeadOutputs = self.head(self.neck(self.backbone(images)))
         return outputs
 

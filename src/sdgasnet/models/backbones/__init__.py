@@ -1,6 +1,8 @@
-"""Backbones: each gives four maps at strides 4, 8, 16, 32."""
+"""Backbones: each gives four maps at strides 4, 8, 16, 32, of ``config.backbone_widths`` channels."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from torch import nn
 
@@ -8,7 +10,7 @@ from sdgasnet.config.schema import ModelConfig
 from sdgasnet.models.backbones.lvt import LVTBackbone
 from sdgasnet.models.backbones.rep import RepBackbone
 
-BACKBONES = {"lvt": LVTBackbone, "rep": RepBackbone}
+BACKBONES: dict[str, Callable[[ModelConfig], nn.Module]] = {"lvt": LVTBackbone, "rep": RepBackbone}
 
 
 def build_backbone(config: ModelConfig) -> nn.Module:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sdgasnet.config.schema import ModelConfig
+from sdgasnet.errors import ConfigError
 from sdgasnet.models.blocks import Activation, ConvBlock
 
 LAYER_NORM_EPS = 1e-6
@@ -25,7 +28,7 @@ class LVTBackbone(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         widths = config.backbone_widths
-        self.out_channels = widths
+        _require_heads_divide(widths)
         self.stem = Stem(config.channels, config.stem_width, widths[0], config.activation)
         self.downsamples = nn.ModuleList(
             nn.Identity() if stage == 0 else Downsample(widths[stage - 1], widths[stage]) for stage in range(4)
@@ -44,6 +47,15 @@ class LVTBackbone(nn.Module):
             x = norm(stage(downsample(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
             maps.append(x)
         return tuple(maps)
+
+
+def _require_heads_divide(widths: Sequence[int]) -> None:
+    for width, heads in zip(widths, HEADS, strict=True):
+        if width % heads:
+            raise ConfigError(
+                f"model.backbone_widths is {tuple(widths)}; backbone 'lvt' has {HEADS} attention heads, "
+                "so each width must be a multiple of its number of heads."
+            )
 
 
 class Stem(nn.Module):

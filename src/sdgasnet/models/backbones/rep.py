@@ -18,6 +18,7 @@ class RepBackbone(nn.Module):
         Ours [O], after RepVGG (Ding et al., CVPR 2021) in the form of QARepVGG.
 
     Examples:
+        >>> import torch
         >>> maps = RepBackbone(ModelConfig(backbone="rep"))(torch.zeros(1, 3, 64, 96))
         >>> [tuple(m.shape[2:]) for m in maps]
         [(16, 24), (8, 12), (4, 6), (2, 3)]
@@ -25,7 +26,6 @@ class RepBackbone(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.out_channels = config.backbone_widths
         self.stem = RepConv(config.channels, config.stem_width, stride=2)
         stages = []
         width = config.stem_width
