@@ -97,7 +97,7 @@ class LowPass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The low band of ``(B, C, H, W)``, float32."""
         with torch.autocast(x.device.type, enabled=False):
-            rows, columns = (self.matrix(size, x.device) for size in x.shape[-2:])
+            rows, columns = (self.matrix(int(size), x.device) for size in x.shape[-2:])
             return rows @ x.float() @ columns.transpose(0, 1)
 
     def matrix(self, size: int, device: torch.device) -> Tensor:
