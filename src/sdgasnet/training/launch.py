@@ -1,0 +1,75 @@
+"""Device, precision and processes of a training, through Lightning Fabric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from sdgasnet.config.schema import TrainingConfig
+from sdgasnet.errors import TrainingError
+
+
+def launch_fabric(config: TrainingConfig) -> Fabric:
+    """Start Fabric as the recipe says; under torchrun each process calls this.
+
+    Args:
+        config: Accelerator, devices, nodes, precision, threads.
+
+    Returns:
+        A launched Fabric.
+
+    Raises:
+        TrainingError: A CUDA device is asked for and there is none.
+    """
+    cuda = torch.cuda.is_available() if config.accelerator == "auto" else config.accelerator == "cuda"
+    if cuda and torch.cuda.device_count() < config.devices:
+        raise TrainingError(
+            f"training.devices asks for {config.devices} CUDA devices; found {torch.cuda.device_count()}. "
+            "Set training.accelerator=cpu or training.devices."
+        )
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    several = config.devices * config.nodes > 1
+    fabric = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy="ddp" if several else "auto",
+        precision="bf16-mixed" if uses_bf16(config, cuda) else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def uses_bf16(config: TrainingConfig, cuda: bool) -> bool:
+    """Whether bf16 autocast is on: asked for, or left to the hardware and in it."""
+    if config.precision != "auto":
+        return config.precision == "bf16"
+    if cuda:
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def normaliser_reduction(fabric: Fabric) -> Callable[[Tensor], Tensor]:
+    """From a process's sum of target scores to ``max(global sum, 1) / number of processes``."""
+
+    def reduce(total: Tensor) -> Tensor:
+        if fabric.world_size > 1:
+            reduced = fabric.all_reduce(total, reduce_op="sum")
+            assert isinstance(reduced, Tensor)
+            total = reduced
+        return total.clamp(min=1.0) / fabric.world_size
+
+    return reduce
+
+
+def synchronise_norms(network: nn.Module, fabric: Fabric) -> nn.Module:
+    """Batch statistics over all GPUs; on processors they stay local."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return synchronised
+    return network

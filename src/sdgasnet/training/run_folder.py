@@ -1,0 +1,120 @@
+"""The folder of one training run: what lies in it and how it is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sdgasnet.config.loading import dump_recipe, load_recipe
+from sdgasnet.config.schema import Recipe
+from sdgasnet.errors import OutputError, TrainingError
+
+
+class RunFolder:
+    """``recipe.yaml``, ``metrics.csv``, ``last.pt``, ``best.pt``, ``result.json``, ``plots/``, TensorBoard events.
+
+    Args:
+        path: The folder; :meth:`create` makes a new one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe_file = path / "recipe.yaml"
+        self.metrics_file = path / "metrics.csv"
+        self.last = path / "last.pt"
+        self.best = path / "best.pt"
+        self.result_file = path / "result.json"
+        self.plots = path / "plots"
+        self.events = path / "events"
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe) -> RunFolder:
+        """Make the folder and write the recipe into it.
+
+        Raises:
+            OutputError: It exists and is not empty, or can't be made.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(
+                f"{path} exists already. Choose another name, or continue that run with: "
+                f"sdgasnet train --resume {path}"
+            )
+        run = cls(path)
+        write_text(run.recipe_file, dump_recipe(recipe))
+        return run
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """A folder whose run can go on.
+
+        Raises:
+            TrainingError: There is no checkpoint in it.
+        """
+        run = cls(path)
+        if not run.last.is_file() or not run.recipe_file.is_file():
+            raise TrainingError(
+                f"{path} can't be resumed: expected recipe.yaml and last.pt, "
+                "which a run writes after its first epoch."
+            )
+        return run
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        return load_recipe(self.recipe_file)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one epoch to ``metrics.csv``; columns are those of the first row."""
+        is_new = not self.metrics_file.is_file()
+        try:
+            with self.metrics_file.open("a", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, fieldnames=list(row))
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            raise OutputError(f"{self.metrics_file} can't be written: {error}.") from None
+
+    def drop_metrics_from(self, epoch: int) -> None:
+        """Remove rows of epochs that a resumed run will go through again."""
+        if not self.metrics_file.is_file():
+            return
+        header, *rows = self.metrics_file.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= epoch]
+        write_text(self.metrics_file, "\n".join([header, *kept]) + "\n")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write ``result.json``."""
+        write_text(self.result_file, json.dumps(result, indent=2) + "\n")
+
+
+def next_run_path(runs_dir: Path, name: str) -> Path:
+    """``runs_dir/name``, or with the first free number behind it.
+
+    Examples:
+        >>> next_run_path(Path("does-not-exist"), "steel").as_posix()
+        'does-not-exist/steel'
+    """
+    if not (runs_dir / name).exists():
+        return runs_dir / name
+    pattern = re.compile(re.escape(name) + r"-(\d+)$")
+    taken = [int(match[1]) for path in runs_dir.iterdir() if (match := pattern.match(path.name))]
+    return runs_dir / f"{name}-{max(taken, default=1) + 1}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file through a temporary name, with its folder.
+
+    Raises:
+        OutputError: It can't be written.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error}. Free space, or choose another folder.") from None
