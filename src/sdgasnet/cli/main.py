@@ -8,6 +8,7 @@ import typer
 
 from sdgasnet import __version__
 from sdgasnet.cli.data import data_app
+from sdgasnet.cli.train import train
 from sdgasnet.errors import SDGASNetError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app)
+app.command(context_settings={"allow_interspersed_args": True})(train)
 
 
 @app.callback(invoke_without_command=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -32,6 +33,7 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
         )
     if config.threads:
         torch.set_num_threads(config.threads)
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     several = config.devices * config.nodes > 1
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",

@@ -20,10 +20,14 @@ from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.index import require_split
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.errors import ConfigError, TrainingError
+from sdgasnet.evaluation.average_precision import compute_average_precision
+from sdgasnet.evaluation.measure import detect_records
 from sdgasnet.losses.detection import LossTerms
 from sdgasnet.models.checkpoint import ModelFile, read_document, read_model, write_model
 from sdgasnet.models.deploy import normalise
 from sdgasnet.models.network import Network
+from sdgasnet.models.session import TorchSession
+from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.ema import build_ema
 from sdgasnet.training.launch import launch_fabric, normaliser_reduction, synchronise_norms
@@ -31,7 +35,6 @@ from sdgasnet.training.loader import Batch, EpochBatches, TrainingSet, build_loa
 from sdgasnet.training.objective import DetectionObjective, Objective
 from sdgasnet.training.optim import build_optimizer, learning_rate_factor, set_learning_rate
 from sdgasnet.training.run_folder import RunFolder
-from sdgasnet.training.validation import validate
 
 TERMS = LossTerms._fields
 
@@ -188,7 +191,10 @@ class Trainer:
             self.state = fabric.broadcast(self.state, src=0)
 
     def _validate(self, ema: AveragedModel, device: torch.device) -> dict[str, float]:
-        measured = validate(self._model_file(ema, {}), self.val_records, device, self.progress.validating)
+        detector = Detector(TorchSession(self._model_file(ema, {}), "training", device))
+        found = detect_records(detector, self.val_records, self.progress.validating)
+        truth = [record.objects for record in self.val_records]
+        measured = compute_average_precision(found, truth, self.index.class_names)
         return {name: getattr(measured, name) or 0.0 for name in ("AP", "AP50", "AP75")}
 
     def _model_file(self, ema: AveragedModel, metrics: dict[str, float]) -> ModelFile:

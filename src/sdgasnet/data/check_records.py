@@ -1,0 +1,99 @@
+"""Findings about single pictures and their labels."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sdgasnet.data.picture_facts import PictureFacts
+from sdgasnet.data.records import DatasetIndex, Finding, ImageRecord, ObjectRecord, Severity
+from sdgasnet.data.statistics import is_large
+
+ROUNDING = 0.05
+"""Pixels by which relative coordinates of six decimals may miss the border of a very large picture."""
+ONE_PIXEL = 1.0
+"""Overhang up to here comes from another origin of the coordinates; training clips it."""
+TINY_SIDE = 3.0
+"""Pixels; below, a box is rather a slip of the mouse than a defect."""
+
+
+def check_record(record: ImageRecord, class_names: Sequence[str], size: tuple[int, int]) -> Iterator[Finding]:
+    """Everything that can be said of one picture and its labels.
+
+    Args:
+        record: Picture with labels.
+        class_names: Class names in order of the labels.
+        size: (height, width) of the picture itself.
+    """
+    stated = record.annotated_size
+    if stated is not None and stated != size:
+        hint = " Height and width are exchanged: EXIF rotation?" if stated == size[::-1] else ""
+        message = f"The annotation says {_sides(stated)}, the picture is {_sides(size)} (height x width).{hint}"
+        yield Finding("error", "size-mismatch", record.name, message)
+    for thing in record.objects:
+        yield from _check_box(thing, record.name, class_names, size)
+    counts = Counter((thing.label, thing.box_xyxy) for thing in record.objects)
+    for (label, box), count in counts.items():
+        if count > 1:
+            message = f"{class_names[label]} {_corners(box)} stands there {count} times."
+            yield Finding("warning", "duplicate-box", record.name, message)
+
+
+def _check_box(
+    thing: ObjectRecord, where: str, class_names: Sequence[str], size: tuple[int, int]
+) -> Iterator[Finding]:
+    x1, y1, x2, y2 = thing.box_xyxy
+    text = f"{class_names[thing.label]} {_corners(thing.box_xyxy)}"
+    height, width = size
+    if x2 <= x1 or y2 <= y1:
+        yield Finding("error", "empty-box", where, f"{text} has a width or height of zero or less.")
+        return
+    overhang = max(-x1, -y1, x2 - width, y2 - height)
+    if overhang > ROUNDING:
+        severity: Severity = "warning" if overhang <= ONE_PIXEL else "error"
+        message = f"{text} sticks out of the picture of {_sides(size)} (height x width) by {overhang:.4g} px."
+        yield Finding(severity, "box-out-of-range", where, message)
+    if min(x2 - x1, y2 - y1) < TINY_SIDE:
+        yield Finding("warning", "tiny-box", where, f"{text} has a side under {TINY_SIDE:g} px.")
+    if is_large(thing, size):
+        yield Finding("note", "large-box", where, f"{text} covers over 90 % of the picture.")
+
+
+def check_identical(index: DatasetIndex, facts: Mapping[Path, PictureFacts]) -> Iterator[Finding]:
+    """Pictures that occur more than once: a warning within one split, an error across splits.
+
+    Args:
+        index: The data set.
+        facts: Facts by picture file.
+    """
+    groups: dict[str, list[tuple[str, ImageRecord]]] = defaultdict(list)
+    for split, records in index.splits.items():
+        for record in records:
+            if record.path in facts:
+                groups[facts[record.path].pixel_hash].append((split, record))
+    for members in groups.values():
+        if len(members) > 1:
+            yield _identical(members, facts)
+
+
+def _identical(members: Sequence[tuple[str, ImageRecord]], facts: Mapping[Path, PictureFacts]) -> Finding:
+    (_, first), *_ = members
+    places = ", ".join(f"{record.name} ({split})" for split, record in members)
+    same_bytes = len({facts[record.path].file_hash for _, record in members}) == 1
+    measure = "byte for byte" if same_bytes else "pixel for pixel"
+    differ = "; their labels differ" if len({frozenset(record.objects) for _, record in members}) > 1 else ""
+    if len({split for split, _ in members}) > 1:
+        message = (
+            f"The same picture {measure} in several splits, which makes measurements too good: {places}{differ}."
+        )
+        return Finding("error", "picture-across-splits", first.name, message)
+    return Finding("warning", "duplicate-picture", first.name, f"The same picture {measure}: {places}{differ}.")
+
+
+def _sides(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _corners(box: tuple[float, float, float, float]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"
