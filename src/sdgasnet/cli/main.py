@@ -8,7 +8,10 @@ import typer
 
 from sdgasnet import __version__
 from sdgasnet.cli.data import data_app
+from sdgasnet.cli.model import model_app
+from sdgasnet.cli.predict import predict
 from sdgasnet.cli.train import train
+from sdgasnet.cli.val import val
 from sdgasnet.errors import SDGASNetError
 
 app = typer.Typer(
@@ -18,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app)
-app.command(context_settings={"allow_interspersed_args": True})(train)
+app.add_typer(model_app)
+app.command()(train)
+app.command()(val)
+app.command()(predict)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,94 @@
+"""Verbs on networks: how large one is."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sdgasnet.config.loading import build_recipe, load_recipe
+from sdgasnet.config.presets import PRESETS
+from sdgasnet.config.schema import Recipe
+from sdgasnet.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sdgasnet.models.information import NetworkSize
+
+CLASSES_OF_NEU_DET = 6
+"""Number of classes that sizes are given for where nothing says another."""
+
+model_app = typer.Typer(name="model", help="Look into networks.", no_args_is_help=True)
+
+
+@model_app.callback()
+def _model() -> None:
+    """Look into networks."""
+
+
+@model_app.command()
+def info(
+    model: Annotated[str, typer.Argument(metavar="PRESET|RECIPE", help="A preset (n, s) or a recipe file.")],
+    image_size: Annotated[
+        str | None, typer.Option(metavar="SIDE|HxW", help="Size to count at; default: the recipe's.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, help="Number of classes; default: the recipe's, or 6.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print parameters, multiply-accumulates by part and output shapes of the deployed network."""
+    recipe = build_recipe({"model": {"preset": model}}) if model in PRESETS else _read_recipe(model)
+    size = _parse_image_size(image_size) if image_size is not None else recipe.model.image_size
+    names = recipe.data.class_names
+    num_classes = classes or (len(names) if names else CLASSES_OF_NEU_DET)
+    if find_spec("torch") is None:
+        raise MissingExtraError("train", "Building a network")
+    from sdgasnet.models.information import compute_network_size
+    from sdgasnet.models.network import Network
+
+    network_size = compute_network_size(Network(recipe.model, num_classes), size)
+    if as_json:
+        typer.echo(json.dumps(network_size.to_json()))
+    else:
+        _print_size(network_size, model)
+
+
+def _read_recipe(model: str) -> Recipe:
+    path = Path(model)
+    if not path.exists():
+        raise ConfigError(
+            f"{model!r} is neither a preset ({', '.join(PRESETS)}) nor a recipe file that exists. "
+            "Recipes that come with the project: configs/*.yaml."
+        )
+    return load_recipe(path)
+
+
+def _parse_image_size(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if not all(side.isdecimal() for side in sides) or len(sides) > 2:
+        raise ConfigError(f"--image-size is {text!r}; expected one side like 224, or height x width like 96x160.")
+    height, width = int(sides[0]), int(sides[-1])
+    if height % 32 or width % 32 or not height or not width:
+        raise ConfigError(f"--image-size is {height}x{width}; expected multiples of 32.")
+    return height, width
+
+
+def _print_size(size: NetworkSize, name: str) -> None:
+    height, width = size.image_size
+    table = Table(title=f"{name}, deployed, {height}x{width}")
+    table.add_column("part")
+    table.add_column("parameters", justify="right")
+    table.add_column("MACs, millions", justify="right")
+    for part, counted in size.parts.items():
+        table.add_row(part, f"{counted.parameters:,}", f"{counted.macs / 1e6:,.1f}")
+    table.add_section()
+    table.add_row("whole", f"{size.parameters:,}", f"{size.macs / 1e6:,.1f}")
+    console = Console()
+    console.print(table)
+    for output, shape in size.outputs.items():
+        console.print(f"{output} {shape}", highlight=False)
