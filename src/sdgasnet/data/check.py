@@ -97,7 +97,8 @@ def require_clean(index: DatasetIndex, passed_folder: Path, progress: Progress |
     if errors:
         shown = "".join(f"\n  {error.where}: {error.message}" for error in errors[:SHOWN_ERRORS])
         raise DataError(
-            f"{index.root} has {len(errors)} errors:{shown}\nSee all of them with: sdgasnet data check {index.root}"
+            f"{index.root} has {len(errors)} errors:{shown}\n"
+            f"See all of them with: sdgasnet data check {index.root}"
         )
     try:
         passed_folder.mkdir(parents=True, exist_ok=True)

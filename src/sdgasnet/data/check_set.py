@@ -35,7 +35,7 @@ def check_set(
 
 
 def _classes(index: DatasetIndex, _: Mapping[Path, PictureFacts], statistics: Statistics) -> Iterator[Finding]:
-    counts = {name: 0 for name in index.class_names}
+    counts = dict.fromkeys(index.class_names, 0)
     for split in statistics.splits.values():
         for name, number in split.class_boxes.items():
             counts[name] += number
@@ -151,7 +151,8 @@ def _pictures(
     if len(turned) > REPEATED_SHARE * total:
         message = (
             f"{len(turned)} of {total} pictures have four black corners, as after turning them "
-            f"({_examples(turned)}): rotation is in the pictures already, and boxes turned with them are hulls, so loose."
+            f"({_examples(turned)}): rotation is in the pictures already, and boxes turned with them are hulls, "
+            "so loose."
         )
         yield Finding("note", "turned-pictures", WHERE, message)
     noisy = [record for record in readable if facts[record.path].speckled]

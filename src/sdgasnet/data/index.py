@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,3 +76,24 @@ def require_split(index: DatasetIndex, split: str) -> tuple[ImageRecord, ...]:
         found = ", ".join(f"{name} ({len(members)} pictures)" for name, members in index.splits.items())
         raise DataError(f"{index.root} has no pictures in split '{split}'; it has: {found}.")
     return records
+
+
+def reorder_classes(index: DatasetIndex, class_names: tuple[str, ...]) -> DatasetIndex:
+    """The same data set with its classes in another order.
+
+    Args:
+        index: The data set.
+        class_names: The same names, in the order wanted.
+
+    Returns:
+        An index whose labels point into ``class_names``.
+    """
+    label_of = [class_names.index(name) for name in index.class_names]
+    splits = {
+        split: tuple(
+            replace(record, objects=tuple(replace(thing, label=label_of[thing.label]) for thing in record.objects))
+            for record in records
+        )
+        for split, records in index.splits.items()
+    }
+    return replace(index, class_names=class_names, splits=splits)

@@ -16,7 +16,7 @@ from sdgasnet.imaging.image import IMAGE_SUFFIXES, find_images, read_image
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
-"""Key in data.yaml -> name of the split."""
+"""Key in data.yaml -> name of the split; any other key that names a folder is a split of its own name."""
 CLASS_FILE = "classes.txt"
 
 
@@ -51,15 +51,14 @@ def read_yolo(root: Path) -> DatasetIndex:
     findings: list[Finding] = []
     left_out: list[Path] = []
     splits: dict[str, list[ImageRecord]] = {}
-    for key, split in SPLITS.items():
-        if document.get(key):
-            splits[split] = []
-            for picture in _split_pictures(document[key], base, path, key, findings):
-                record = _record(picture, folder, class_names, findings)
-                if record is None:
-                    left_out.append(picture)
-                else:
-                    splits[split].append(record)
+    for key, split in _split_keys(document, base).items():
+        splits[split] = []
+        for picture in _split_pictures(document[key], base, path, key, findings):
+            record = _record(picture, folder, class_names, findings)
+            if record is None:
+                left_out.append(picture)
+            else:
+                splits[split].append(record)
     if not splits:
         raise DataError(f"{path} names no split; expected keys like 'train: images/train' and 'val: images/val'.")
     listed = [*left_out, *(record.path for records in splits.values() for record in records)]
@@ -113,6 +112,16 @@ def _base(document: Mapping[str, Any], path: Path) -> Path:
     """Folder that the splits start from; an own ``path`` that is not on this machine gives way to the file's."""
     base = path.parent / str(document.get("path") or ".")
     return base if base.is_dir() else path.parent
+
+
+def _split_keys(document: Mapping[str, Any], base: Path) -> dict[str, str]:
+    known = {key: split for key, split in SPLITS.items() if document.get(key)}
+    others = {
+        key: key
+        for key, value in document.items()
+        if key not in SPLITS and key != "path" and isinstance(value, str) and value and (base / value).is_dir()
+    }
+    return {**known, **others}
 
 
 def _split_pictures(entry: Any, base: Path, path: Path, key: str, findings: list[Finding]) -> Iterator[Path]:
@@ -230,7 +239,8 @@ def write_yolo(index: DatasetIndex, out: Path) -> None:
         yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
     for split, records in index.splits.items():
-        (out / "labels" / split).mkdir(parents=True)
+        for folder in ("images", "labels"):
+            (out / folder / split).mkdir(parents=True, exist_ok=True)
         for record in records:
             label_path(out / record.name).write_text("".join(_lines(record)), encoding="utf-8")
 

@@ -12,6 +12,7 @@ from typing import Any
 from sdgasnet.config.loading import dump_recipe, load_recipe
 from sdgasnet.config.schema import Recipe
 from sdgasnet.errors import OutputError, TrainingError
+from sdgasnet.output import write_text
 
 
 class RunFolder:
@@ -103,18 +104,3 @@ def next_run_path(runs_dir: Path, name: str) -> Path:
     pattern = re.compile(re.escape(name) + r"-(\d+)$")
     taken = [int(match[1]) for path in runs_dir.iterdir() if (match := pattern.match(path.name))]
     return runs_dir / f"{name}-{max(taken, default=1) + 1}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary name, with its folder.
-
-    Raises:
-        OutputError: It can't be written.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error}. Free space, or choose another folder.") from None

@@ -1,0 +1,242 @@
+"""``sdgasnet predict``: find defects in pictures and write what was found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from glob import glob
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import cv2
+import typer
+
+from sdgasnet.cli.opening import open_detector
+from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.errors import ImageError, OutputError
+from sdgasnet.imaging.detections import Detections
+from sdgasnet.imaging.draw import draw_detections
+from sdgasnet.imaging.image import Image, find_images, read_image
+from sdgasnet.output import write_bytes, write_text
+from sdgasnet.runtime.detector import Detector
+from sdgasnet.runtime.results import CSV_HEADER, to_coco_results, to_csv_rows, to_objects, to_yolo
+
+SHOWN_NAMES = 10
+
+
+@dataclass
+class Tally:
+    """What became of the pictures."""
+
+    pictures: int = 0
+    with_detections: int = 0
+    detections: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file (.pt) or run folder.")],
+    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, or patterns like 'line1/*.png'.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for annotated pictures.")] = Path("predictions"),
+    as_json: Annotated[Path | None, typer.Option("--json", help="Write all detections as JSON.")] = None,
+    as_csv: Annotated[Path | None, typer.Option("--csv", help="Write all detections as CSV.")] = None,
+    as_coco: Annotated[Path | None, typer.Option("--coco", help="Write COCO results.")] = None,
+    as_yolo: Annotated[Path | None, typer.Option("--yolo", help="Folder for YOLO text files.")] = None,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Write annotated pictures.")] = True,
+    score_threshold: Annotated[
+        float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
+    ] = None,
+) -> None:
+    """Find defects in pictures.
+
+    A picture that can't be read does not stop the others: it is listed at the end, and the exit code is 1.
+    """
+    files = find_sources(sources)
+    detector = open_detector(model)
+    threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
+    if score_threshold is not None:
+        say(f"score threshold {threshold:g} instead of the model's {detector.spec.detection.score_threshold:g}")
+    head = {
+        "model": detector.spec.name,
+        "class_names": list(detector.spec.class_names),
+        "score_threshold": threshold,
+        "score_threshold_overridden": score_threshold is not None,
+    }
+    names = unique_names(files)
+    tally = Tally()
+    with ExitStack() as stack:
+        writers = _Writers(stack, head, as_json, as_csv, as_coco)
+        with counting_bar("detecting") as advance:
+            for number, (file, name) in enumerate(zip(files, names, strict=True), start=1):
+                outcome = detect_file(detector, file, threshold)
+                writers.add(number, str(file), outcome)
+                if isinstance(outcome, ImageError):
+                    tally.unreadable.append((str(file), str(outcome)))
+                else:
+                    image, found = outcome
+                    _count(tally, found)
+                    if images:
+                        write_picture(
+                            out / f"{name}.png", draw_detections(image, found, detector.spec.class_names)
+                        )
+                    if as_yolo is not None:
+                        write_text(as_yolo / f"{name}.txt", to_yolo(found))
+                advance(number, len(files))
+        writers.finish()
+    _say_summary(tally, out if images else None)
+    if tally.unreadable:
+        raise typer.Exit(1)
+
+
+def find_sources(sources: Sequence[str]) -> list[Path]:
+    """Picture files that the arguments mean, in order, each once.
+
+    Raises:
+        ImageError: An argument means nothing.
+    """
+    files: dict[Path, None] = {}
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            found = find_images(path)
+        elif path.exists():
+            found = [path]
+        else:
+            found = [Path(match) for match in sorted(glob(source, recursive=True)) if Path(match).is_file()]
+        if not found:
+            raise ImageError(
+                f"Nothing to read at {source!r}: expected a picture, a folder that holds some, or a pattern."
+            )
+        files.update(dict.fromkeys(found))
+    return list(files)
+
+
+def unique_names(files: Sequence[Path]) -> list[str]:
+    """Output names without suffix; files of one stem get parts of their folders, so that none is overwritten.
+
+    Examples:
+        >>> unique_names([Path("a/1.png"), Path("b/1.png"), Path("b/2.png")])
+        ['a_1', 'b_1', '2']
+        >>> unique_names([Path("a/1.png"), Path("a/1.jpg")])
+        ['a_1.png', 'a_1.jpg']
+    """
+    stems = [file.stem for file in files]
+    count = Counter(stems)
+    names = [
+        stem
+        if count[stem] == 1
+        else "_".join(part for part in (*file.parts[:-1], stem) if part not in ("/", ".."))
+        for file, stem in zip(files, stems, strict=True)
+    ]
+    count = Counter(names)
+    return [name if count[name] == 1 else name + file.suffix for file, name in zip(files, names, strict=True)]
+
+
+def detect_file(detector: Detector, file: Path, threshold: float) -> tuple[Image, Detections] | ImageError:
+    """Picture and detections, or the error that kept it from being read."""
+    try:
+        image = read_image(file, detector.spec.channels)
+    except ImageError as error:
+        return error
+    return image, detector.detect(image, threshold)
+
+
+def write_picture(path: Path, picture: Any) -> None:
+    """Write an RGB picture as PNG.
+
+    Raises:
+        OutputError: It can't be written.
+    """
+    done, data = cv2.imencode(".png", picture[:, :, ::-1])
+    if not done:
+        raise OutputError(f"{path} can't be encoded as PNG.")
+    write_bytes(path, data.tobytes())
+
+
+class _Writers:
+    """JSON, CSV and COCO files that grow picture by picture under a temporary name."""
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        head: dict[str, Any],
+        json_file: Path | None,
+        csv_file: Path | None,
+        coco: Path | None,
+    ) -> None:
+        self._class_names = head["class_names"]
+        self._targets = [path for path in (json_file, csv_file, coco) if path is not None]
+        self._json = self._open(stack, json_file, json.dumps(head, indent=1)[:-2] + ',\n "pictures": [')
+        self._csv = self._open(stack, csv_file, CSV_HEADER)
+        self._coco = self._open(stack, coco, "[")
+        self._written = 0
+        self._coco_rows = 0
+
+    @staticmethod
+    def _open(stack: ExitStack, path: Path | None, start: str) -> TextIO | None:
+        if path is None:
+            return None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(_temporary(path).open("w", encoding="utf-8"))
+            stream.write(start)
+        except OSError as error:
+            raise OutputError(f"{path} can't be written: {error.strerror}.") from None
+        return stream
+
+    def add(self, number: int, file: str, outcome: tuple[Image, Detections] | ImageError) -> None:
+        """One more picture."""
+        if self._json is not None:
+            self._json.write(",\n  " if self._written else "\n  ")
+            self._json.write(json.dumps(self._entry(file, outcome)))
+        self._written += 1
+        if isinstance(outcome, ImageError):
+            return
+        found = outcome[1]
+        if self._csv is not None:
+            self._csv.write(to_csv_rows(file, found, self._class_names))
+        if self._coco is not None:
+            for row in to_coco_results(number, file, found):
+                self._coco.write((",\n" if self._coco_rows else "\n") + json.dumps(row))
+                self._coco_rows += 1
+
+    def _entry(self, file: str, outcome: tuple[Image, Detections] | ImageError) -> dict[str, Any]:
+        if isinstance(outcome, ImageError):
+            return {"file": file, "error": str(outcome)}
+        found = outcome[1]
+        objects = to_objects(found, self._class_names)
+        return {"file": file, "size": list(found.source_size), "detections": objects}
+
+    def finish(self) -> None:
+        """Close the files and give them their names."""
+        for stream, end in ((self._json, "\n ]\n}\n"), (self._csv, ""), (self._coco, "\n]\n")):
+            if stream is not None:
+                stream.write(end)
+                stream.close()
+        for path in self._targets:
+            _temporary(path).replace(path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _count(tally: Tally, found: Detections) -> None:
+    tally.pictures += 1
+    tally.with_detections += len(found) > 0
+    tally.detections += len(found)
+
+
+def _say_summary(tally: Tally, out: Path | None) -> None:
+    say(f"{tally.pictures} pictures, {tally.with_detections} with defects, {tally.detections} defects in all")
+    if out is not None and tally.pictures:
+        say(f"annotated pictures: {out}")
+    if tally.unreadable:
+        say(f"{len(tally.unreadable)} pictures could not be read:")
+        for _, message in tally.unreadable[:SHOWN_NAMES]:
+            say(f"  {message}")
+        if len(tally.unreadable) > SHOWN_NAMES:
+            say(f"  and {len(tally.unreadable) - SHOWN_NAMES} more; all of them are in the JSON file")
