@@ -15,12 +15,13 @@ from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import find_images
 
 Format = Literal["voc", "coco", "yolo"]
+InputFormat = Literal["auto", "voc", "coco", "yolo"]
 
 READERS: dict[Format, Callable[[Path], DatasetIndex]] = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
 DETECTORS: dict[Format, Callable[[Path], bool]] = {"voc": is_voc, "coco": is_coco, "yolo": is_yolo}
 
 
-def load_dataset(path: Path, format: Literal["auto", "voc", "coco", "yolo"] = "auto") -> DatasetIndex:
+def load_dataset(path: Path, format: InputFormat = "auto") -> DatasetIndex:
     """Read a data set.
 
     Args:

@@ -119,14 +119,19 @@ def _group_names(records: Sequence[ImageRecord], group: str) -> list[str]:
         pattern = re.compile(group)
     except re.error as error:
         raise ConfigError(f"Group '{group}' is no regular expression: {error}.") from None
-    matches = [pattern.search(record.path.name) for record in records]
-    unmatched = [record.path.name for record, match in zip(records, matches, strict=True) if match is None]
+    names = [_group_name(pattern, record.path.name) for record in records]
+    unmatched = [record.path.name for record, name in zip(records, names, strict=True) if name is None]
     if unmatched:
         raise DataError(
             f"Group '{group}' does not match {len(unmatched)} of {len(records)} file names, for example "
             f"{', '.join(unmatched[:3])}. Write it so that it matches every name."
         )
-    return [(match.group(1) or "") if pattern.groups else match.group() for match in matches if match is not None]
+    return [name for name in names if name is not None]
+
+
+def _group_name(pattern: re.Pattern[str], name: str) -> str | None:
+    match = pattern.search(name)
+    return match and match.group(1 if pattern.groups else 0)
 
 
 def _merge(keys: Sequence[Sequence[str]]) -> list[int]:
