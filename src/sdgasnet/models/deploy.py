@@ -36,6 +36,15 @@ class DeployGraph(nn.Module):
 
     Args:
         network: A network in eval mode; :func:`deploy` prepares one.
+
+    Source:
+        Division by full scale: METHOD.md section 1a [A]; what is inside the graph: ours [O].
+
+    Examples:
+        >>> from sdgasnet.config.loading import build_recipe
+        >>> graph = deploy(Network(build_recipe({"model": {"preset": "n"}}).model, num_classes=6))
+        >>> [tuple(part.shape) for part in graph(torch.zeros(1, 96, 160, 3, dtype=torch.uint8))]
+        [(1, 315, 4), (1, 315, 6), (1, 224)]
     """
 
     def __init__(self, network: Network) -> None:
@@ -73,11 +82,11 @@ def deploy(network: Network) -> DeployGraph:
     """
     copied = copy.deepcopy(network).eval()
     fuse_branches(copied)
-    return DeployGraph(copied.requires_grad_(False))
+    return DeployGraph(copied.requires_grad_(False)).eval()
 
 
 def fuse_branches(module: nn.Module) -> None:
-    """Replace every block that is one convolution at heart by that convolution, in place."""
+    """Replace, in place, every block that is one convolution in eval mode by that convolution."""
     for name, child in module.named_children():
         if isinstance(child, ConvBlock | RepConv):
             setattr(module, name, child.fused())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "model", "info", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_json_of_a_preset() -> None:
+    done = run("n", "--image-size", "224", "--json")
+    assert done.returncode == 0, done.stderr
+    size = json.loads(done.stdout)
+    assert set(size) == {"parameters", "macs", "image_size", "parts"}
+    assert size["image_size"] == [224, 224]
+    assert size["macs"] == sum(part["macs"] for part in size["parts"].values())
+
+
+def test_table_of_a_recipe(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("model: {preset: n, image_size: [96, 160]}\ndata: {class_names: [a, b]}\n")
+    done = run(str(recipe))
+    assert done.returncode == 0, done.stderr
+    assert "neck.enhance" in done.stdout
+    assert "scores (1, 315, 2)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nn",), "neither a preset"),
+        (("n", "--image-size", "100"), "multiples of 32"),
+        (("n", "--image-size", "wide"), "--image-size"),
+        (("n", "--image-size", "0"), "multiples of 32"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
