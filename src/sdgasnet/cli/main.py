@@ -10,6 +10,7 @@ from sdgasnet import __version__
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.model import model_app
 from sdgasnet.cli.predict import predict
+from sdgasnet.cli.synth import synth
 from sdgasnet.cli.train import train
 from sdgasnet.cli.val import val
 from sdgasnet.errors import SDGASNetError
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+data_app.command()(synth)
 app.add_typer(data_app)
 app.add_typer(model_app)
 app.command()(train)

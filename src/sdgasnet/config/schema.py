@@ -169,6 +169,18 @@ class DetectionConfig(Section):
     max_detections: PositiveInt = 300
 
 
+class SynthesisConfig(Section):
+    """A data set of generated surfaces; not a part of recipes, but the home of its defaults."""
+
+    surface: Literal["steel", "board"] = "steel"
+    images: PositiveInt = 500
+    seed: Annotated[int, Field(ge=0)] = 0
+    image_size: Annotated[int, Field(ge=64)] = 256
+    val_share: Fraction = 0.2
+    good_share: Fraction = 0.1
+    format: Literal["voc", "coco", "yolo"] = "yolo"
+
+
 class Recipe(Section):
     """One training run, complete: what a checkpoint carries and a run folder records."""
 
