@@ -8,6 +8,7 @@ import typer
 
 from sdgasnet import __version__
 from sdgasnet.cli.data import data_app
+from sdgasnet.cli.demo import demo
 from sdgasnet.cli.model import model_app
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.synth import synth
@@ -27,6 +28,7 @@ app.add_typer(model_app)
 app.command()(train)
 app.command()(val)
 app.command()(predict)
+app.command()(demo)
 
 
 @app.callback(invoke_without_command=True)

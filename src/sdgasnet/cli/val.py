@@ -46,8 +46,15 @@ def val(
     else:
         _print_tables(measurement, document)
     if html is not None:
-        write_text(html, build_report(measurement, document, detector.spec))
+        curves = find_metrics(model)
+        write_text(html, build_report(measurement, document, detector.spec, metrics_file=curves))
         say(f"results page: {html}")
+
+
+def find_metrics(model: Path) -> Path | None:
+    """``metrics.csv`` of the run that a model belongs to, if it lies in one."""
+    beside = (model if model.is_dir() else model.parent) / "metrics.csv"
+    return beside if beside.is_file() else None
 
 
 def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str) -> DatasetIndex:

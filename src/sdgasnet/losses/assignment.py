@@ -128,18 +128,18 @@ def with_nearest(inside: Tensor, distance: Tensor) -> Tensor:
 
 
 def choose_best(metric: Tensor, distance: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """The ``count`` best candidates of every object: ``(B, M, P)`` bool.
-
-    Nearness to the centre, scaled far below any metric that matters, orders what scores zero.
-    """
-    order = torch.where(metric > 0, 1.0 + metric, 1.0 / (2.0 + distance))
-    order = torch.where(candidates, order, -1.0)
+    """The ``count`` best candidates of every object, those of metric zero by nearness: ``(B, M, P)`` bool."""
+    order = rank(metric, distance, candidates)
     best = order.topk(min(count, order.shape[2]), dim=2).indices
     return torch.zeros_like(candidates).scatter_(2, best, True) & candidates
 
 
 def resolve_conflicts(chosen: Tensor, iou: Tensor, distance: Tensor) -> Tensor:
     """Leave every point at most one object: that of the highest IoU, or of the nearest centre if all are 0."""
-    preference = torch.where(chosen, torch.where(iou > 0, 1.0 + iou, 1.0 / (2.0 + distance)), -1.0)
-    winner = torch.zeros_like(chosen).scatter_(1, preference.argmax(1, keepdim=True), True)
-    return chosen & winner
+    best = rank(iou, distance, chosen).argmax(1, keepdim=True)
+    return chosen & torch.zeros_like(chosen).scatter_(1, best, True)
+
+
+def rank(value: Tensor, distance: Tensor, allowed: Tensor) -> Tensor:
+    """A number to sort by: the value where it is above 0, below that nearness, last what is not allowed."""
+    return torch.where(value > 0, value, -1.0 - distance).masked_fill(~allowed, -torch.inf)

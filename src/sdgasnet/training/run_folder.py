@@ -37,9 +37,9 @@ class RunFolder:
         """Make the folder and write the recipe into it.
 
         Raises:
-            OutputError: It exists and is not empty, or can't be made.
+            OutputError: It holds a checkpoint or something that is no run, or can't be made.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and not is_abandoned(path):
             raise OutputError(
                 f"{path} exists already. Choose another name, or continue that run with: "
                 f"sdgasnet train --resume {path}"
@@ -90,6 +90,14 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write ``result.json``."""
         write_text(self.result_file, json.dumps(result, indent=2) + "\n")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a folder is empty, or a run that never came to its first checkpoint."""
+    if not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    return not names or ("recipe.yaml" in names and not names & {"last.pt", "best.pt"})
 
 
 def next_run_path(runs_dir: Path, name: str) -> Path:
