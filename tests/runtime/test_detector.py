@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.errors import ImageError
+from sdgasnet.runtime.detector import Detector
+from sdgasnet.runtime.results import to_coco_results, to_csv_rows, to_objects, to_yolo
+from sdgasnet.runtime.session import ModelSpec, RawOutputs
+
+SPEC = ModelSpec(("dark", "bright"), (64, 96), 1, DetectionConfig(score_threshold=0.5), "fake")
+
+
+class BrightestQuarter:
+    """A session that says which quarter of the canvas is the brightest, and how bright it is."""
+
+    spec = SPEC
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, np.dtype[Any]]] = []
+
+    def run(self, batch: NDArray[np.unsignedinteger[Any]]) -> RawOutputs:
+        self.batches.append((len(batch), batch.dtype))
+        quarters = [(0, 0, 48, 32), (48, 0, 96, 32), (0, 32, 48, 64), (48, 32, 96, 64)]
+        boxes = np.tile(np.array(quarters, np.float32), (len(batch), 1, 1))
+        full = np.iinfo(batch.dtype).max
+        bright = [[canvas[y1:y2, x1:x2].mean() / full for x1, y1, x2, y2 in quarters] for canvas in batch]
+        scores = np.stack([np.zeros((len(batch), 4)), np.array(bright)], axis=2).astype(np.float32)
+        return RawOutputs(boxes, scores, np.zeros((len(batch), 1), np.float32))
+
+
+def picture(size: tuple[int, int], dtype: type[np.generic] = np.uint8) -> NDArray[Any]:
+    image = np.zeros((*size, 1), dtype)
+    image[: size[0] // 2, size[1] // 2 :] = np.iinfo(dtype).max
+    return image
+
+
+def test_boxes_come_in_pixels_of_the_source() -> None:
+    found = Detector(BrightestQuarter()).detect(picture((128, 192)))
+    assert found.labels.tolist() == [1]
+    assert np.allclose(found.boxes_xyxy, [[96, 0, 192, 64]], atol=0.5)
+
+
+def test_order_is_kept_over_batches_and_pixel_types() -> None:
+    session = BrightestQuarter()
+    sizes = [(64, 96), (128, 192), (32, 48), (640, 960), (64, 96)]
+    kinds = [np.uint8, np.uint8, np.uint16, np.uint16, np.uint8]
+    images = [picture(size, kind) for size, kind in zip(sizes, kinds, strict=True)]
+    found = list(Detector(session).detect_all(iter(images), batch_size=3))
+    assert [one.source_size for one in found] == sizes
+    assert session.batches == [(2, np.uint8), (1, np.uint16), (1, np.uint16), (1, np.uint8)]
+
+
+def test_the_model_s_threshold_holds_unless_another_is_given() -> None:
+    dim = (picture((64, 96)) * 0.3).astype(np.uint8)
+    detector = Detector(BrightestQuarter())
+    assert len(detector.detect(dim)) == 0
+    assert len(detector.detect(dim, score_threshold=0.2)) == 1
+
+
+def test_memory_is_bounded_by_the_batch() -> None:
+    alive = 0
+
+    def stream() -> Any:
+        nonlocal alive
+        for number in range(20):
+            alive = number
+            yield picture((64, 96))
+
+    results = Detector(BrightestQuarter()).detect_all(stream(), batch_size=4)
+    next(results)
+    assert alive < 4
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 1), np.float32)]
+)
+def test_a_picture_of_another_kind_is_refused(image: NDArray[Any]) -> None:
+    with pytest.raises(ImageError, match="expects pictures"):
+        Detector(BrightestQuarter()).detect(image)
+
+
+def test_result_formats_agree() -> None:
+    found = Detector(BrightestQuarter()).detect(picture((128, 192)))
+    assert to_objects(found, SPEC.class_names)[0]["class"] == "bright"
+    assert to_csv_rows("a,b.png", found, SPEC.class_names).startswith('"a,b.png",bright,')
+    assert to_coco_results(7, "a.png", found)[0]["category_id"] == 2
+    words = to_yolo(found).split()
+    assert [round(float(word), 2) for word in words[1:5]] == [0.75, 0.25, 0.5, 0.5]
