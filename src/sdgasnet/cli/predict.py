@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import cv2
 import typer
@@ -20,7 +20,7 @@ from sdgasnet.errors import ImageError, OutputError
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images, read_image
-from sdgasnet.output import write_bytes, write_text
+from sdgasnet.output import GrowingFile, write_bytes, write_text
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import CSV_HEADER, to_coco_results, to_csv_rows, to_objects, to_yolo
 
@@ -72,7 +72,7 @@ def predict(
         with counting_bar("detecting") as advance:
             for number, (file, name) in enumerate(zip(files, names, strict=True), start=1):
                 outcome = detect_file(detector, file, threshold)
-                writers.add(number, str(file), outcome)
+                writers.add(str(file), outcome)
                 if isinstance(outcome, ImageError):
                     tally.unreadable.append((str(file), str(outcome)))
                 else:
@@ -157,7 +157,7 @@ def write_picture(path: Path, picture: Any) -> None:
 
 
 class _Writers:
-    """JSON, CSV and COCO files that grow picture by picture under a temporary name."""
+    """JSON, CSV and COCO files that grow picture by picture."""
 
     def __init__(
         self,
@@ -167,61 +167,52 @@ class _Writers:
         csv_file: Path | None,
         coco: Path | None,
     ) -> None:
+        def opened(path: Path | None) -> GrowingFile | None:
+            return None if path is None else stack.enter_context(GrowingFile(path))
+
         self._class_names = head["class_names"]
-        self._targets = [path for path in (json_file, csv_file, coco) if path is not None]
-        self._json = self._open(stack, json_file, json.dumps(head, indent=1)[:-2] + ',\n "pictures": [')
-        self._csv = self._open(stack, csv_file, CSV_HEADER)
-        self._coco = self._open(stack, coco, "[")
-        self._written = 0
+        self._json, self._csv, self._coco = opened(json_file), opened(csv_file), opened(coco)
+        self._pictures = 0
         self._coco_rows = 0
-
-    @staticmethod
-    def _open(stack: ExitStack, path: Path | None, start: str) -> TextIO | None:
-        if path is None:
-            return None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context(_temporary(path).open("w", encoding="utf-8"))
-            stream.write(start)
-        except OSError as error:
-            raise OutputError(f"{path} can't be written: {error.strerror}.") from None
-        return stream
-
-    def add(self, number: int, file: str, outcome: tuple[Image, Detections] | ImageError) -> None:
-        """One more picture."""
         if self._json is not None:
-            self._json.write(",\n  " if self._written else "\n  ")
-            self._json.write(json.dumps(self._entry(file, outcome)))
-        self._written += 1
+            self._json.write(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "pictures": [')
+        if self._csv is not None:
+            self._csv.write(CSV_HEADER)
+        if self._coco is not None:
+            self._coco.write("[")
+
+    def add(self, file: str, outcome: tuple[Image, Detections] | ImageError) -> None:
+        """One more picture; COCO's ``image_id`` is its number, counted from 1."""
+        self._pictures += 1
+        if self._json is not None:
+            entry = picture_entry(file, outcome, self._class_names)
+            self._json.write((",\n  " if self._pictures > 1 else "\n  ") + json.dumps(entry))
         if isinstance(outcome, ImageError):
             return
         found = outcome[1]
         if self._csv is not None:
             self._csv.write(to_csv_rows(file, found, self._class_names))
         if self._coco is not None:
-            for row in to_coco_results(number, file, found):
+            for row in to_coco_results(self._pictures, file, found):
                 self._coco.write((",\n" if self._coco_rows else "\n") + json.dumps(row))
                 self._coco_rows += 1
 
-    def _entry(self, file: str, outcome: tuple[Image, Detections] | ImageError) -> dict[str, Any]:
-        if isinstance(outcome, ImageError):
-            return {"file": file, "error": str(outcome)}
-        found = outcome[1]
-        objects = to_objects(found, self._class_names)
-        return {"file": file, "size": list(found.source_size), "detections": objects}
-
     def finish(self) -> None:
-        """Close the files and give them their names."""
-        for stream, end in ((self._json, "\n ]\n}\n"), (self._csv, ""), (self._coco, "\n]\n")):
-            if stream is not None:
-                stream.write(end)
-                stream.close()
-        for path in self._targets:
-            _temporary(path).replace(path)
+        """Write the ends."""
+        if self._json is not None:
+            self._json.write("\n ]\n}\n")
+        if self._coco is not None:
+            self._coco.write("\n]\n")
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+def picture_entry(
+    file: str, outcome: tuple[Image, Detections] | ImageError, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """A picture in the JSON file: its size and detections, or its error."""
+    if isinstance(outcome, ImageError):
+        return {"file": file, "error": str(outcome)}
+    found = outcome[1]
+    return {"file": file, "size": list(found.source_size), "detections": to_objects(found, class_names)}
 
 
 def _count(tally: Tally, found: Detections) -> None:

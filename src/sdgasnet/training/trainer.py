@@ -76,14 +76,9 @@ class Trainer:
         index: The data set.
         run: Its folder.
         progress: Who is told.
-
-    Raises:
-        ConfigError: The recipe's class names are not those of the data set.
-        DataError: A split is missing.
     """
 
     def __init__(self, recipe: Recipe, index: DatasetIndex, run: RunFolder, progress: TrainingProgress) -> None:
-        require_class_names(recipe, index)
         self.recipe = recipe
         self.index = index
         self.run = run
@@ -315,5 +310,8 @@ def fit(
     Returns:
         The model of the last epoch.
     """
+    require_class_names(recipe, index)
+    for split in (recipe.data.train_split, recipe.data.val_split):
+        require_split(index, split)
     run = RunFolder.reopen(run_path) if resume else RunFolder.create(run_path, recipe)
     return Trainer(recipe, index, run, progress).fit(resume)
