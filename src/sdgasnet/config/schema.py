@@ -86,6 +86,7 @@ class AugmentationConfig(Section):
     mosaic: Fraction = 1.0
     mixup: Fraction = 0.0
     hue: Fraction = 0.0138
+    """Share of the colour circle; saturation and value are relative changes."""
     saturation: Fraction = 0.664
     value: Fraction = 0.464
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.373
@@ -146,7 +147,7 @@ class TrainingConfig(Section):
     workers: Annotated[int, Field(ge=0)] = 1
     """Loader processes; 0 loads in the training process."""
     cache_mebibytes: Annotated[int, Field(ge=0)] = 2048
-    """Decoded pictures are kept in memory if the set needs less than this."""
+    """Decoded pictures are kept in memory up to this much, in every process; the others are read every time."""
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
     """Computing threads of the training process; 0 leaves the choice to torch."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from sdgasnet.config.schema import AugmentationConfig
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.imaging.geometry import ResizeMap
-from sdgasnet.imaging.image import Image, full_scale, letterbox_value
+from sdgasnet.imaging.image import Image, letterbox_value
 from sdgasnet.training.affine import (
     Matrix,
     clip_to_canvas,
@@ -24,6 +23,7 @@ from sdgasnet.training.affine import (
     translation,
     warp_onto,
 )
+from sdgasnet.training.photometric import blend, change_colours, match_depth
 
 MIXUP_SHAPE = 32.0
 """Both parameters of mixup's beta distribution: blends near one half, as detectors use it [O]."""
@@ -122,11 +122,12 @@ def mosaic_placements(
 ) -> list[Matrix]:
     """Where four pictures meet at a random point of the canvas, one in each quadrant.
 
-    Each picture is scaled as the letterbox would and lies with one corner at the meeting point, so that they
-    never overlap and need no mask.
+    Each picture is scaled as the letterbox would and lies with one corner at the meeting point. So they never
+    overlap and need no cutting: the usual mosaic of twice the canvas' size, of which the canvas is the middle,
+    exists only as these matrices.
 
     Args:
-        source_sizes: Four (height, width).
+        source_sizes: Four (height, width): upper left, upper right, lower left, lower right.
         image_size: (height, width) of the canvas.
         rng: Source of randomness.
 
@@ -156,7 +157,7 @@ def place(sources: list[Source], placements: list[Matrix], change: Matrix, image
     Returns:
         The sample; boxes that are hardly visible are dropped.
     """
-    dtype = max((source.image.dtype for source in sources), key=full_scale)
+    dtype = np.result_type(*(source.image.dtype for source in sources))
     canvas = np.full((*image_size, sources[0].image.shape[2]), letterbox_value(dtype), dtype=dtype)
     labels, boxes, crowd = [], [], []
     for source, placement in zip(sources, placements, strict=True):
@@ -169,46 +170,14 @@ def place(sources: list[Source], placements: list[Matrix], change: Matrix, image
     return Sample(canvas, np.concatenate(labels), np.concatenate(boxes), np.concatenate(crowd))
 
 
-def match_depth(image: Image, dtype: np.dtype[Any]) -> Image:
-    """The picture in another depth, its range scaled: uint8 to uint16 multiplies by 257."""
-    if image.dtype == dtype:
-        return image
-    return image.astype(dtype) * (full_scale(dtype) // full_scale(image.dtype))
-
-
-def change_colours(image: Image, config: AugmentationConfig, rng: Generator) -> Image:
-    """Scale hue, saturation and value at random; of a grey picture only the value.
-
-    Args:
-        image: ``(H, W, 1|3)`` uint8 or uint16.
-        config: Largest relative changes.
-        rng: Source of randomness; always gives three numbers.
-
-    Returns:
-        A picture of the same shape and type.
-    """
-    hue, saturation, value = 1.0 + rng.uniform(-1, 1, 3) * (config.hue, config.saturation, config.value)
-    scale = full_scale(image.dtype)
-    if image.shape[2] == 1:
-        brighter: Image = np.clip(np.rint(image * value), 0, scale).astype(image.dtype)
-        return brighter
-    hsv = cv2.cvtColor((image / scale).astype(np.float32), cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0] * hue) % 360.0
-    hsv[..., 1:] = np.clip(hsv[..., 1:] * np.array([saturation, value], np.float32), 0.0, 1.0)
-    changed: Image = np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * scale).astype(image.dtype)
-    return changed
-
-
 def mix(first: Sample, second: Sample, share: float) -> Sample:
     """Blend two samples, ``share`` of the first; the objects of both stay.
 
     Source:
         Zhang et al., mixup, ICLR 2018.
     """
-    dtype = max(first.image.dtype, second.image.dtype, key=full_scale)
-    blend = share * match_depth(first.image, dtype) + (1.0 - share) * match_depth(second.image, dtype)
     return Sample(
-        np.rint(blend).astype(dtype),
+        blend(first.image, second.image, share),
         np.concatenate([first.labels, second.labels]),
         np.concatenate([first.boxes_xyxy, second.boxes_xyxy]),
         np.concatenate([first.crowd, second.crowd]),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,12 +17,19 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sdgasnet.config.schema import Recipe
 from sdgasnet.data.records import ImageRecord
+from sdgasnet.errors import ImageError, TrainingError
 from sdgasnet.imaging.image import Image, read_image
 from sdgasnet.losses.assignment import Targets
-from sdgasnet.training.augment import Sample, Source, augment, load_source, match_depth
+from sdgasnet.training.augment import Sample, Source, augment, load_source
+from sdgasnet.training.photometric import match_depth
 
 Key = tuple[int, int]
 """(epoch, index of the picture)."""
+
+SAMPLE_STREAM, ORDER_STREAM = 0, 1
+"""Keep the random numbers of samples and of their order apart where seed, epoch and index are equal."""
+PREFETCHED_BATCHES = 4
+"""Batches that each loader process makes ahead."""
 
 
 class Batch(NamedTuple):
@@ -42,10 +50,10 @@ class TrainingSet(Dataset[Sample]):
     Args:
         records: Pictures with labels.
         recipe: Size, channels, augmentation, seed, cache.
-        progress: Called with the number of pictures read so far while the cache is filled.
+        progress: Told the number of pictures read so far while memory is filled, and at the end the number of all.
 
     Raises:
-        ImageError: A picture can't be read; with the cache on, before the first sample.
+        ImageError: A picture can't be read; those that are kept in memory, before the first sample.
     """
 
     def __init__(
@@ -53,47 +61,59 @@ class TrainingSet(Dataset[Sample]):
     ) -> None:
         self._records = list(records)
         self._recipe = recipe
-        self._cache = self._fill_cache(progress)
+        self._kept = self._read_ahead(progress or (lambda _: None))
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, key: Key) -> Sample:
-        epoch, index = key
+        return self.sample(*key)
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Sample] | ImageError:
+        """Samples of a batch; a broken picture is a value, for torch would wrap a raised error in a traceback."""
+        try:
+            return [self.sample(*key) for key in keys]
+        except ImageError as error:
+            return error
+
+    def sample(self, epoch: int, index: int) -> Sample:
+        """The sample that an epoch, counted from 0, makes of a picture.
+
+        Raises:
+            ImageError: The picture, or one that it is combined with, can't be read.
+        """
         training, model = self._recipe.training, self._recipe.model
         compose = epoch < training.epochs - self._recipe.augmentation.plain_last_epochs
-        rng = np.random.default_rng([training.seed, epoch, index])
+        rng = np.random.default_rng([training.seed, epoch, index, SAMPLE_STREAM])
         return augment(index, self.source, len(self), self._recipe.augmentation, model.image_size, rng, compose)
 
     def source(self, index: int) -> Source:
-        """Picture and objects of one index, from memory if it is kept there."""
+        """Picture and objects of one index, from memory if the picture is kept there."""
         record = self._records[index]
-        image = (
-            self._cache[index] if self._cache is not None else read_image(record.path, self._recipe.model.channels)
-        )
+        kept = index < len(self._kept)
+        image = self._kept[index] if kept else read_image(record.path, self._recipe.model.channels)
         return load_source(record, image)
 
-    def _fill_cache(self, progress: Callable[[int], None] | None) -> list[Image] | None:
-        """All pictures, or None as soon as they need more than the recipe allows."""
-        limit = self._recipe.training.cache_mebibytes * 2**20
-        images: list[Image] = []
-        used = 0
-        for record in self._records:
+    def _read_ahead(self, progress: Callable[[int], None]) -> list[Image]:
+        """The first pictures, as many as may be kept; loader processes share them, for none is written to."""
+        room = self._recipe.training.cache_mebibytes * 2**20
+        kept: list[Image] = []
+        for record in self._records if room else ():
             image = read_image(record.path, self._recipe.model.channels)
-            used += image.nbytes
-            if used > limit:
-                return None
-            images.append(image)
-            if progress is not None:
-                progress(len(images))
-        return images
+            room -= image.nbytes
+            if room < 0:
+                break
+            kept.append(image)
+            progress(len(kept))
+        progress(len(self._records))
+        return kept
 
 
 class EpochBatches(Sampler[list[Key]]):
     """Batches of one epoch: a permutation fixed by (seed, epoch), cut over the processes.
 
     All processes together take the same pictures at a step as one process with their joint batch size would.
-    A last incomplete batch is dropped unless it is the only one; in that case it may be empty for a process.
+    A last incomplete batch is dropped unless it is the only one.
 
     Args:
         count: Number of pictures.
@@ -101,71 +121,126 @@ class EpochBatches(Sampler[list[Key]]):
         seed: The recipe's.
         rank: This process.
         world_size: Number of processes.
+
+    Attributes:
+        epoch: The epoch, counted from 0, that the next pass gives.
+
+    Raises:
+        TrainingError: There are fewer pictures than processes.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        if count < world_size:
+            raise TrainingError(
+                f"The training split has {count} pictures for {world_size} processes; every process needs at "
+                "least one. Lower training.devices or training.nodes."
+            )
         self._count = count
-        self._batch_size = batch_size
+        self._joint_size = batch_size * world_size
         self._seed = seed
         self._rank = rank
         self._world_size = world_size
         self.epoch = 0
 
     def __len__(self) -> int:
-        return max(1, self._count // (self._batch_size * self._world_size))
+        return max(1, self._count // self._joint_size)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = np.random.default_rng([self._seed, self.epoch]).permutation(self._count)
-        joint = self._batch_size * self._world_size
+        epoch = self.epoch
+        order = np.random.default_rng([self._seed, epoch, 0, ORDER_STREAM]).permutation(self._count)
         for step in range(len(self)):
-            chosen = order[step * joint : (step + 1) * joint]
-            yield [(self.epoch, int(index)) for index in chosen[self._rank :: self._world_size]]
+            joint = order[step * self._joint_size : (step + 1) * self._joint_size]
+            yield [(epoch, index) for index in joint[self._rank :: self._world_size].tolist()]
+
+
+class Loader:
+    """Batches, with errors as the rest of the package raises them.
+
+    Args:
+        batches: Gives batches, or the error that came instead of one.
+    """
+
+    def __init__(self, batches: DataLoader[Any]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """One pass.
+
+        Raises:
+            ImageError: A picture can't be read.
+            TrainingError: A loading process was killed.
+        """
+        try:
+            for batch in self._batches:
+                if isinstance(batch, ImageError):
+                    raise batch
+                yield batch
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"A loading process was lost: {str(error).splitlines()[0]} Give it more memory (in a container "
+                "also shared memory), lower training.workers, or load without processes: training.workers=0."
+            ) from error
+
+
+def build_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> Loader:
+    """A loader that gives, on every pass, the batches of ``batches.epoch``; set the epoch before the pass.
+
+    Args:
+        dataset: Samples.
+        batches: Which samples, in which order.
+        workers: Loading processes, kept between passes; 0 loads in this one.
+    """
+    return Loader(
+        DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collate_or_pass,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=PREFETCHED_BATCHES if workers else None,
+            worker_init_fn=start_worker,
+            # Forked processes share the pictures in memory; other ways of starting would copy them.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            # A generator of its own: starting a pass must not change torch's global random numbers.
+            generator=torch.Generator(),
+        )
+    )
+
+
+def collate_or_pass(samples: list[Sample] | ImageError) -> Batch | ImageError:
+    """A batch, or the error that came instead."""
+    return samples if isinstance(samples, ImageError) else collate(samples)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Join samples; objects are padded to the most a picture has, depth to the deepest."""
     dtype = np.result_type(*(sample.image.dtype for sample in samples))
     images = np.stack([match_depth(sample.image, dtype) for sample in samples])
-    most = max(len(sample.labels) for sample in samples)
-    batch = len(samples)
+    shape = len(samples), max(len(sample.labels) for sample in samples)
     targets = Targets(
-        torch.zeros((batch, most), dtype=torch.int64),
-        torch.zeros((batch, most, 4)),
-        torch.zeros((batch, most), dtype=torch.bool),
-        torch.zeros((batch, most), dtype=torch.bool),
+        labels=torch.zeros(shape, dtype=torch.int64),
+        boxes_xyxy=torch.zeros((*shape, 4)),
+        valid=torch.zeros(shape, dtype=torch.bool),
+        crowd=torch.zeros(shape, dtype=torch.bool),
     )
     for row, sample in enumerate(samples):
         number = len(sample.labels)
         targets.labels[row, :number] = torch.from_numpy(sample.labels)
-        targets.boxes_xyxy[row, :number] = torch.from_numpy(sample.boxes_xyxy).float()
+        targets.boxes_xyxy[row, :number] = torch.from_numpy(sample.boxes_xyxy)
         targets.valid[row, :number] = True
         targets.crowd[row, :number] = torch.from_numpy(sample.crowd)
     return Batch(torch.from_numpy(images), targets)
 
 
-def build_loader(dataset: TrainingSet, batches: EpochBatches, workers: int) -> DataLoader[Sample]:
-    """A loader that gives a :class:`Batch` for each of ``batches.epoch``; set the epoch before every pass.
-
-    Args:
-        dataset: Samples.
-        batches: Which samples, in which order.
-        workers: Loading processes; 0 loads in this one.
-    """
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,
-        collate_fn=collate,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        worker_init_fn=_start_worker,
-        prefetch_factor=4 if workers else None,
-    )
-
-
-def _start_worker(_: int) -> None:
-    """One thread a worker, lower priority than the training process, and Ctrl-C left to the latter."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def start_worker(_: int) -> None:
+    """One thread a process, lower priority than the training process, and Ctrl-C left to the latter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(5)
