@@ -28,9 +28,7 @@ def parameters_with_default(tree: ast.AST) -> Iterator[tuple[str, ast.expr, int]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             positional = [*node.args.posonlyargs, *node.args.args]
             defaults = node.args.defaults
-            for argument, default in zip(
-                positional[len(positional) - len(defaults) :], defaults, strict=True
-            ):
+            for argument, default in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
                 yield argument.arg, default, default.lineno
             for argument, keyword_default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
                 if keyword_default is not None:

@@ -160,8 +160,9 @@ class TrainingConfig(Section):
 class DetectionConfig(Section):
     """From raw network outputs to detections."""
 
-    score_threshold: Fraction = 0.25
-    """Decision: detections below are not shown."""
+    score_threshold: Fraction = 0.4
+    """Decision: detections below are not shown. Varifocal scores estimate overlap, so that the best F1 of trained
+    networks lies near here; a decision of your own needs costs and a calibration split."""
     score_floor: Fraction = 0.001
     """Lowest score that counts for average precision."""
     iou_threshold: Fraction = 0.65
