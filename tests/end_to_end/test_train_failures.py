@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -169,3 +170,27 @@ def test_kill_and_resume_equals_the_uninterrupted_run(data: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     whole, cut = (read_model(tmp_path / "runs" / name / "last.pt").weights for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_two_processes_write_one_run(data: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    settings = [
+        *TINY,
+        "training.devices=2",
+        "training.accelerator=cpu",
+        "training.batch_size=4",
+        "training.epochs=2",
+    ]
+    command = [*launcher, "-m", "sdgasnet", "train", "--data", str(data), *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    runs = [path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")]
+    assert runs == ["data"]
+    assert len((tmp_path / "runs" / "data" / "metrics.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "runs" / "data" / "result.json").is_file()

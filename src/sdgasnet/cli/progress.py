@@ -49,9 +49,14 @@ def _bars() -> Progress:
 
 
 class TrainingBars:
-    """Bars of a training: pictures read, epochs, steps of the epoch; and a line for each epoch."""
+    """Bars of a training: pictures read, epochs, steps of the epoch; and a line for each epoch.
 
-    def __init__(self) -> None:
+    Args:
+        shown: False for the processes beside the first one.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        self._shown = shown
         self._bars = _bars()
         self._reading = self._bars.add_task("reading pictures", total=None, visible=False)
         self._epochs = self._bars.add_task("epochs", total=None, visible=False)
@@ -93,6 +98,8 @@ class TrainingBars:
 
     def epoch_done(self, row: dict[str, Any]) -> None:
         """Say what the epoch came to, and how long the rest will take."""
+        if not self._shown:
+            return
         self._epochs_here += 1
         self._bars.update(self._epochs, completed=row["epoch"])
         seconds = (time.monotonic() - self._started) / self._epochs_here * (self._epoch_count - row["epoch"])

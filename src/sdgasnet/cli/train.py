@@ -56,6 +56,7 @@ def train_run(recipe: Recipe, run_path: Path, resume: bool) -> None:
     """
     try:
         from sdgasnet.training.finish import finish_run
+        from sdgasnet.training.launch import is_first_process
         from sdgasnet.training.trainer import fit
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("sdgasnet"):
@@ -65,6 +66,9 @@ def train_run(recipe: Recipe, run_path: Path, resume: bool) -> None:
     if recipe.data.check:
         with counting_bar("checking pictures") as advance:
             require_clean(index, run_path.parent / ".checks", advance)
+    if not is_first_process():
+        fit(recipe, index, run_path, resume, TrainingBars(shown=False))
+        return
     say(f"run folder: {run_path}")
     try:
         with TrainingBars() as bars:

@@ -81,17 +81,15 @@ def assign_targets(
         return _background(batch, num_points, boxes_xyxy)
     objects = targets.valid & ~targets.crowd
     inside = points_inside(points, targets.boxes_xyxy)
-    distance = center_distance(points, targets.boxes_xyxy)
+    distance = center_distance_squared(points, targets.boxes_xyxy)
     candidates = with_nearest(inside, distance) & objects[:, :, None]
-    iou = pairwise_iou(targets.boxes_xyxy, boxes_xyxy).clamp(min=0)
+    iou = pairwise_iou(targets.boxes_xyxy, boxes_xyxy)
     class_scores = scores.transpose(1, 2).gather(1, targets.labels[:, :, None].expand(-1, -1, num_points))
-    metric = class_scores.pow(config.assign_alpha) * iou.pow(config.assign_beta) * candidates
+    metric = class_scores.pow(config.assign_alpha) * iou.pow(config.assign_beta)
     chosen = choose_best(metric, distance, candidates, config.assign_top_k)
     chosen = resolve_conflicts(chosen, iou, distance)
-    metric, kept_iou = metric * chosen, iou * chosen
-    scale = kept_iou.amax(2, keepdim=True) / metric.amax(2, keepdim=True).clamp(min=torch.finfo(metric.dtype).tiny)
-    quality = torch.where(metric.amax(2, keepdim=True) > 0, metric * scale, kept_iou)
-    owner = chosen.to(torch.uint8).argmax(1)
+    quality = target_quality(metric.masked_fill_(~chosen, 0), iou.masked_fill_(~chosen, 0))
+    owner = (chosen * torch.arange(chosen.shape[1], device=chosen.device)[:, None]).amax(1)
     positive = chosen.any(1)
     crowd = (inside & (targets.valid & targets.crowd)[:, :, None]).any(1)
     return Assignment(
@@ -115,10 +113,11 @@ def points_inside(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
     return (x > left) & (x < right) & (y > top) & (y < bottom)
 
 
-def center_distance(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
-    """Distance of points from the centres of boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)`` pixels."""
+def center_distance_squared(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
+    """Squared distance of points from the centres of boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)`` pixels^2."""
     centers = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2
-    return (centers[:, :, None] - points).square().sum(-1).sqrt()
+    # By coordinate: operations along a last dimension of two elements are several times slower.
+    return (centers[..., :1] - points[:, 0]).square() + (centers[..., 1:] - points[:, 1]).square()
 
 
 def with_nearest(inside: Tensor, distance: Tensor) -> Tensor:
@@ -136,10 +135,20 @@ def choose_best(metric: Tensor, distance: Tensor, candidates: Tensor, count: int
 
 def resolve_conflicts(chosen: Tensor, iou: Tensor, distance: Tensor) -> Tensor:
     """Leave every point at most one object: that of the highest IoU, or of the nearest centre if all are 0."""
-    best = rank(iou, distance, chosen).argmax(1, keepdim=True)
+    best = rank(iou, distance, chosen).max(1, keepdim=True).indices
     return chosen & torch.zeros_like(chosen).scatter_(1, best, True)
+
+
+def target_quality(metric: Tensor, iou: Tensor) -> Tensor:
+    """Target scores ``(B, M, P)``: the metric scaled to the best IoU of its object; IoU where all metrics are 0.
+
+    Both arguments are ``(B, M, P)`` and 0 where a point doesn't learn the object.
+    """
+    best_metric, best_iou = metric.amax(2, keepdim=True), iou.amax(2, keepdim=True)
+    scaled = metric * (best_iou / best_metric.clamp(min=torch.finfo(metric.dtype).tiny))
+    return torch.where(best_metric > 0, scaled, iou)
 
 
 def rank(value: Tensor, distance: Tensor, allowed: Tensor) -> Tensor:
     """A number to sort by: the value where it is above 0, below that nearness, last what is not allowed."""
-    return torch.where(value > 0, value, -1.0 - distance).masked_fill(~allowed, -torch.inf)
+    return torch.where(value > 0, value, -distance).masked_fill_(~allowed, -torch.inf)

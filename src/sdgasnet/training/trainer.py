@@ -30,7 +30,7 @@ from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.ema import build_ema
-from sdgasnet.training.launch import launch_fabric, normaliser_reduction, synchronise_norms
+from sdgasnet.training.launch import is_first_process, launch_fabric, normaliser_reduction, synchronise_norms
 from sdgasnet.training.loader import Batch, EpochBatches, TrainingSet, build_loader
 from sdgasnet.training.objective import DetectionObjective, Objective
 from sdgasnet.training.optim import build_optimizer, learning_rate_factor, set_learning_rate
@@ -107,8 +107,8 @@ class Trainer:
         network = synchronise_norms(Network(self.recipe.model, len(self.index.class_names)), fabric)
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(fabric.device)
         ema = build_ema(network, config)
-        ema.module.to(fabric.device)
         optimizer = build_optimizer(network, config)
         if resume:
             self._restore(network, optimizer, ema)
@@ -216,7 +216,8 @@ class Trainer:
             )
         restore_training(saved, model.weights, network, optimizer, ema)
         self.state = _State(model.epoch, saved["best"], saved["without_gain"], saved["seconds"])
-        self.run.drop_metrics_from(model.epoch)
+        if is_first_process():
+            self.run.drop_metrics_from(model.epoch)
 
     def _learning_rate(self, step: int, steps_per_epoch: int) -> float:
         config = self.recipe.training
@@ -313,5 +314,8 @@ def fit(
     require_class_names(recipe, index)
     for split in (recipe.data.train_split, recipe.data.val_split):
         require_split(index, split)
-    run = RunFolder.reopen(run_path) if resume else RunFolder.create(run_path, recipe)
+    if resume:
+        run = RunFolder.reopen(run_path)
+    else:
+        run = RunFolder.create(run_path, recipe) if is_first_process() else RunFolder(run_path)
     return Trainer(recipe, index, run, progress).fit(resume)
