@@ -20,7 +20,7 @@ def paper_size() -> NetworkSize:
 
 
 def test_paper_preset_has_the_sizes_of_the_method(paper_size: NetworkSize) -> None:
-    """METHOD.md section 3, 6 classes, 640: 7.69 M with the distribution predictor, 10.15 GMac."""
+    """docs/method.md section 3, 6 classes, 640: 7.69 M with the distribution predictor, 10.15 GMac."""
     neck = sum(
         part.parameters for name, part in paper_size.parts.items() if name.startswith("neck.") and name not in FIGA
     )
@@ -32,7 +32,7 @@ def test_paper_preset_has_the_sizes_of_the_method(paper_size: NetworkSize) -> No
 
 
 def test_version_without_frequency_has_the_sizes_of_the_method(model_config: Callable[..., ModelConfig]) -> None:
-    """METHOD.md section 3: about 8.0 M parameters with all branches."""
+    """docs/method.md section 3: about 8.0 M parameters with all branches."""
     network = Network(model_config("s", enhance="conv"), num_classes=6)
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(8.0e6, rel=0.02)
 

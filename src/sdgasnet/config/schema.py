@@ -42,7 +42,7 @@ class ModelConfig(Section):
     """Structure of the network. A preset fills it; every field can be overridden.
 
     Source:
-        Values of preset ``s``: METHOD.md sections 2 to 4 [A]; of preset ``n``: ours [O].
+        Values of preset ``s``: docs/method.md sections 2 to 4 [A]; of preset ``n``: ours [O].
     """
 
     preset: Preset = "n"
@@ -80,7 +80,7 @@ class AugmentationConfig(Section):
     """Random changes of the training pictures; geometric ones are one matrix a picture.
 
     Source:
-        Defaults: METHOD.md section 6 [A], weakened for small sets trained from scratch [O].
+        Defaults: docs/method.md section 6 [A], weakened for small sets trained from scratch [O].
     """
 
     mosaic: Fraction = 1.0
@@ -107,7 +107,7 @@ class LossConfig(Section):
     """Weights of the loss terms and of the assignment.
 
     Source:
-        METHOD.md section 4 [A].
+        docs/method.md section 4 [A].
     """
 
     class_weight: NonNegativeFloat = 1.0

@@ -20,7 +20,7 @@ Image = NDArray[np.unsignedinteger[Any]]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 LETTERBOX_GREY = 114 / 255
-"""Grey of the letterbox as a share of full scale: METHOD.md section 1a [A]."""
+"""Grey of the letterbox as a share of full scale: docs/method.md section 1a [A]."""
 
 _READ_FLAGS: dict[Channels, int] = {
     1: cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,

@@ -18,7 +18,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
     """Batch normalisation with the project's constants.
 
     Source:
-        eps 1e-3, momentum 0.03: METHOD.md section 1a [A].
+        eps 1e-3, momentum 0.03: docs/method.md section 1a [A].
     """
     return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
@@ -152,7 +152,7 @@ class MBLA(nn.Module):
     two; all six maps are concatenated and mixed by a 1x1 convolution.
 
     Source:
-        METHOD.md section 3 [A] (n = 4, e = 0.5, SiLU).
+        docs/method.md section 3 [A] (n = 4, e = 0.5, SiLU).
     """
 
     def __init__(self, in_channels: int, out_channels: int, activation: Activation = "silu") -> None:
@@ -179,7 +179,7 @@ class ResidualTriple(nn.Module):
     """Three 3x3 convolutions around which the input passes, times a learnable scale.
 
     Source:
-        METHOD.md section 3, the B of MBLA; scale initialised to 1: section 1a [A].
+        docs/method.md section 3, the B of MBLA; scale initialised to 1: section 1a [A].
     """
 
     def __init__(self, channels: int, activation: Activation) -> None:

@@ -24,7 +24,7 @@ def anchor_points(image_size: tuple[int, int], device: torch.device | str = "cpu
         row-major in each.
 
     Source:
-        METHOD.md section 4 [A].
+        docs/method.md section 4 [A].
 
     Examples:
         >>> points, strides = anchor_points((32, 64))

@@ -38,7 +38,7 @@ class DeployGraph(nn.Module):
         network: A network in eval mode; :func:`deploy` prepares one.
 
     Source:
-        Division by full scale: METHOD.md section 1a [A]; what is inside the graph: ours [O].
+        Division by full scale: docs/method.md section 1a [A]; what is inside the graph: ours [O].
 
     Examples:
         >>> from sdgasnet.config.loading import build_recipe

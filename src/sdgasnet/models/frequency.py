@@ -82,7 +82,7 @@ class LowPass(nn.Module):
         learnable: Give the band a smooth edge at a learnable ratio; the filter is then no projection.
 
     Source:
-        METHOD.md section 3, FGPEM step 2 [O]; ratio 0.25 as in HS-FPN, AAAI 2025.
+        docs/method.md section 3, FGPEM step 2 [O]; ratio 0.25 as in HS-FPN, AAAI 2025.
 
     Examples:
         >>> LowPass(0.25, learnable=False)(torch.ones(1, 2, 6, 10)).allclose(torch.ones(1, 2, 6, 10), atol=1e-5)
@@ -119,7 +119,7 @@ class FGPEM(nn.Module):
 
     Source:
         The paper says: high frequencies for boundaries, low ones for texture [P]; the rest is the
-        reconstruction of METHOD.md section 3 [O].
+        reconstruction of docs/method.md section 3 [O].
     """
 
     def __init__(

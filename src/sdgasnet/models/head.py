@@ -13,7 +13,7 @@ from sdgasnet.config.schema import ModelConfig
 from sdgasnet.models.blocks import Activation, ConvBlock
 
 CLASS_PRIOR = 0.01
-"""Score that an untrained network gives every class: METHOD.md section 1a [A]."""
+"""Score that an untrained network gives every class: docs/method.md section 1a [A]."""
 
 
 class HeadOutputs(NamedTuple):
@@ -46,7 +46,7 @@ class LevelHead(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Zero weights, box bias 1, class bias of the prior: METHOD.md section 1a [A]."""
+        """Zero weights, box bias 1, class bias of the prior: docs/method.md section 1a [A]."""
         for predictor in (self.class_predictor, self.box_predictor):
             nn.init.zeros_(predictor.weight)
         assert self.class_predictor.bias is not None
@@ -64,7 +64,7 @@ class Head(nn.Module):
     """One :class:`LevelHead` a level, outputs laid end to end.
 
     Source:
-        METHOD.md section 4 [A]; without the author's anchor-based auxiliary branch [O].
+        docs/method.md section 4 [A]; without the author's anchor-based auxiliary branch [O].
     """
 
     def __init__(self, config: ModelConfig, num_classes: int) -> None:

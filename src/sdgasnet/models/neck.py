@@ -23,7 +23,7 @@ class AESFPN(nn.Module):
     to them, and a bottom-up half with plain concatenation follows.
 
     Source:
-        METHOD.md section 3: names [P], interfaces [A], enhancement [O].
+        docs/method.md section 3: names [P], interfaces [A], enhancement [O].
     """
 
     def __init__(self, config: ModelConfig, in_channels: Sequence[int]) -> None:
@@ -73,7 +73,7 @@ class MultiScaleFeatureAlignment(nn.Module):
     Sides that are multiples of 32 make the adaptive pooling a plain 4x4 or 2x2 average; it is written so.
 
     Source:
-        [P]; that 1/16 is the reference: METHOD.md section 3 [A].
+        [P]; that 1/16 is the reference: docs/method.md section 3 [A].
     """
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -91,7 +91,7 @@ class Inject(nn.Module):
     """Allocate a global map to a local one: ``le(x) * up(hsigmoid(ga(g))) + up(ge(g))``.
 
     Source:
-        Gold-YOLO: Wang et al., NeurIPS 2023; METHOD.md section 3 [A].
+        Gold-YOLO: Wang et al., NeurIPS 2023; docs/method.md section 3 [A].
     """
 
     def __init__(self, channels: int) -> None:
@@ -114,7 +114,7 @@ class ChannelSynchronization(nn.Module):
     """Bring three neighbouring levels to one size and one number of channels, and mix them.
 
     Source:
-        That it compensates for information lost in fusion [P]; construction: METHOD.md section 3 [A].
+        That it compensates for information lost in fusion [P]; construction: docs/method.md section 3 [A].
     """
 
     def __init__(self, high_channels: int, same_channels: int, low_channels: int, out_channels: int) -> None:
@@ -161,7 +161,7 @@ def _frequency_guided(config: ModelConfig, in_channels: int) -> nn.Module:
 
 
 def _convolutional(config: ModelConfig, in_channels: int) -> nn.Module:
-    """The author's version without frequency: METHOD.md section 3 [A]."""
+    """The author's version without frequency: docs/method.md section 3 [A]."""
     channels = config.enhance_channels
     return nn.Sequential(
         ConvBlock(in_channels, channels),

@@ -55,7 +55,7 @@ class Network(nn.Module):
 
 
 def initialise_linears(module: nn.Module) -> None:
-    """Truncated normal of 0.02 for linear layers: METHOD.md section 1a [A]."""
+    """Truncated normal of 0.02 for linear layers: docs/method.md section 1a [A]."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.trunc_normal_(part.weight, std=0.02)

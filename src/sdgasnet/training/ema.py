@@ -26,7 +26,7 @@ def build_ema(network: nn.Module, config: TrainingConfig) -> AveragedModel:
         A model whose ``update_parameters(network)`` is called after every optimiser step.
 
     Source:
-        METHOD.md section 1a [A].
+        docs/method.md section 1a [A].
     """
 
     def average(averaged: Any, current: Any, count: Any) -> None:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from sdgasnet.config.schema import TrainingConfig
 
 ADAM_SECOND_BETA = 0.999
-"""METHOD.md section 6 [A]."""
+"""docs/method.md section 6 [A]."""
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
@@ -34,7 +34,7 @@ def split_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     """Parameters with and without weight decay, in the network's order.
 
     Source:
-        METHOD.md section 6: not on norm, bias [A]; nor on learnable scales [O].
+        docs/method.md section 6: not on norm, bias [A]; nor on learnable scales [O].
     """
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []

@@ -22,7 +22,7 @@ class LVTBackbone(nn.Module):
     """Convolutional stem and four transformer stages; stage 1 mixes by CSA, the others by SRA.
 
     Source:
-        Table of METHOD.md section 2 [A]; Lite Vision Transformer: Yang et al., CVPR 2022.
+        Table of docs/method.md section 2 [A]; Lite Vision Transformer: Yang et al., CVPR 2022.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -135,7 +135,7 @@ class SpatialReductionAttention(nn.Module):
     """Softmax attention whose keys and values come from a reduced map, on ``(B, H, W, C)``.
 
     Source:
-        PVT: Wang et al., ICCV 2021; the projections' biases: METHOD.md section 2 [A].
+        PVT: Wang et al., ICCV 2021; the projections' biases: docs/method.md section 2 [A].
     """
 
     def __init__(self, channels: int, heads: int, reduction: int) -> None:
@@ -168,7 +168,7 @@ class ConvolutionalSelfAttention(nn.Module):
     ``out_i = sum_j softmax(a)_ij W_j x_j``; the nine outputs are folded back, overlaps summed.
 
     Source:
-        METHOD.md section 2 [A]; form: Lite Vision Transformer, Yang et al., CVPR 2022.
+        docs/method.md section 2 [A]; form: Lite Vision Transformer, Yang et al., CVPR 2022.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
