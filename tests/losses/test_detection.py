@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from sdgasnet.config.schema import LossConfig
-from sdgasnet.losses.assignment import Targets
+from sdgasnet.losses.assignment import Targets, points_inside
 from sdgasnet.losses.detection import DetectionLoss, box_loss, distribution_focal_loss, varifocal_loss
-from sdgasnet.models.box_coding import anchor_points
+from sdgasnet.models.box_coding import anchor_points, encode_distances
 from sdgasnet.models.head import HeadOutputs
 
 POINTS, STRIDES = anchor_points((64, 64))
@@ -111,30 +111,72 @@ def test_weights_scale_their_terms() -> None:
     assert torch.allclose(other.distribution, 4 * one.distribution)
 
 
-def test_mean_gradient_over_processes_is_that_of_the_whole_batch() -> None:
-    """Two processes that divide by half of the joint normaliser average to the joint gradient."""
-    loss, found = DetectionLoss(LossConfig(), REG_MAX), targets(4, 2)
-    whole = outputs(4)
+@pytest.mark.parametrize("labelled", [4, 2, 0], ids=["all", "one process without objects", "no objects"])
+def test_mean_gradient_over_processes_is_that_of_the_whole_batch(labelled: int) -> None:
+    """Two processes that divide by ``max(global sum, 1) / 2`` average to the gradient of the joint batch."""
+    loss, whole, found = DetectionLoss(LossConfig(), REG_MAX), outputs(4), targets(4, 2)
+    found.valid[labelled:] = False
     loss(whole, found, POINTS, STRIDES, at_least_one).total.backward()
+    halves = [
+        (
+            HeadOutputs(*(t.detach()[part].clone().requires_grad_() for t in whole)),
+            Targets(*(t[part] for t in found)),
+        )
+        for part in (slice(0, 2), slice(2, 4))
+    ]
     sums: list[Tensor] = []
 
     def record(total: Tensor) -> Tensor:
         sums.append(total)
         return total.clamp(min=1.0)
 
-    halves = []
-    for part in (slice(0, 2), slice(2, 4)):
-        piece = HeadOutputs(
-            whole.class_logits.detach()[part].clone().requires_grad_(),
-            whole.box_logits.detach()[part].clone().requires_grad_(),
-            whole.embedding[part],
-        )
-        loss(piece, Targets(*(t[part] for t in found)), POINTS, STRIDES, record)
-        halves.append((piece, Targets(*(t[part] for t in found))))
-    joint = torch.stack(sums).sum().clamp(min=1.0) / 2
-    for number, (piece, mine) in enumerate(halves):
+    for piece, mine in halves:
+        loss(piece, mine, POINTS, STRIDES, record)
+    joint = at_least_one(torch.stack(sums).sum()) / 2
+    for piece, mine in halves:
         loss(piece, mine, POINTS, STRIDES, lambda _: joint).total.backward()
-        assert piece.class_logits.grad is not None
-        assert whole.class_logits.grad is not None
-        expected = whole.class_logits.grad[2 * number : 2 * number + 2]
-        assert torch.allclose(piece.class_logits.grad / 2, expected, atol=1e-6)
+    for name in ("class_logits", "box_logits"):
+        averaged = torch.cat([getattr(piece, name).grad / 2 for piece, _ in halves])
+        assert torch.allclose(averaged, getattr(whole, name).grad, atol=1e-6), name
+
+
+def test_ignored_points_learn_nothing() -> None:
+    said, region = outputs(1), torch.tensor([[[0.0, 0.0, 32.0, 64.0]]])
+    yes = torch.ones(1, 1).bool()
+    crowd = Targets(torch.zeros(1, 1, dtype=torch.int64), region, yes, yes)
+    DetectionLoss(LossConfig(), REG_MAX)(said, crowd, POINTS, STRIDES, at_least_one).total.backward()
+    assert said.class_logits.grad is not None
+    learns = said.class_logits.grad[0].abs().sum(-1) > 0
+    assert torch.equal(learns, POINTS[:, 0] > 32)
+
+
+def test_loss_stays_in_float32_under_autocast() -> None:
+    plain = DetectionLoss(LossConfig(), REG_MAX)(outputs(2), targets(2, 3), POINTS, STRIDES, at_least_one)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = DetectionLoss(LossConfig(), REG_MAX)(outputs(2), targets(2, 3), POINTS, STRIDES, at_least_one)
+    assert mixed.total.dtype == torch.float32
+    assert torch.equal(mixed.total, plain.total)
+
+
+def test_perfect_predictions_cost_next_to_nothing() -> None:
+    """One object, every point inside says its box and its class with certainty."""
+    point = 27
+    box = torch.tensor(
+        [[[POINTS[point, 0] - 12, POINTS[point, 1] - 12, POINTS[point, 0] + 12, POINTS[point, 1] + 12]]]
+    )
+    distances = encode_distances(box[0].expand(len(POINTS), -1), POINTS, STRIDES, REG_MAX)
+    lower = distances.floor().long()
+    share = distances - lower
+    probability = torch.zeros(len(POINTS), 4, REG_MAX + 1)
+    probability.scatter_(-1, lower[..., None], 1 - share[..., None])
+    probability.scatter_add_(-1, lower[..., None] + 1, share[..., None])
+    one = torch.ones(1, 1).bool()
+    found = Targets(torch.tensor([[1]]), box, one, ~one)
+    said = HeadOutputs(torch.full((1, len(POINTS), 3), -20.0), (probability + 1e-9).log()[None], torch.zeros(1, 1))
+    inside = points_inside(POINTS, box)[0, 0]
+    said.class_logits[0, inside, 1] = 20.0
+    terms = DetectionLoss(LossConfig(), REG_MAX)(said, found, POINTS, STRIDES, at_least_one)
+    assert float(terms.classes) < 1e-3
+    assert float(terms.boxes) < 1e-3
+    entropy = -(probability[inside] * (probability[inside] + 1e-9).log()).sum(-1).mean()
+    assert float(terms.distribution) == pytest.approx(0.5 * float(entropy), rel=1e-3)

@@ -10,6 +10,9 @@ from torch import Tensor
 from sdgasnet.config.schema import LossConfig
 from sdgasnet.losses.overlap import pairwise_iou
 
+PAIRS_AT_ONCE = 2**19
+"""Objects times points that are worked on together: bounds memory, and what fits a cache is faster."""
+
 
 class Targets(NamedTuple):
     """Labelled objects of a batch, padded to M objects a picture; M may be 0.
@@ -58,8 +61,10 @@ def assign_targets(
     Candidates of an object are the points inside its box, or the nearest point if there is none inside. The
     best ``assign_top_k`` by ``score^alpha * IoU^beta`` learn it; a point that two objects want goes to the one
     of the higher IoU. The target score is ``metric / best metric of the object * best IoU of the object``.
-    Where every metric of an object is zero (an untrained network) the nearest candidates are taken instead of
-    an arbitrary choice, with IoU as their metric.
+    Where every metric of an object is zero (an untrained network, or an IoU^beta below the smallest number) the
+    nearest candidates are taken instead of an arbitrary choice, with IoU as their metric. An object stays without
+    a point only where others overlap all of its points better; one that no prediction touches gets points, but
+    target scores of 0. Pictures are worked through a few at a time (:data:`PAIRS_AT_ONCE`).
 
     Args:
         scores: ``(B, P, K)`` after the sigmoid.
@@ -72,19 +77,37 @@ def assign_targets(
         The assignment.
 
     Source:
-        TOOD: Feng et al., ICCV 2021; candidates, conflict and target score: METHOD.md section 4 [A]; the order
-        among zero metrics: ours [O].
+        TOOD: Feng et al., ICCV 2021; candidates, conflict and target score: docs/method.md section 4 [A]; the
+        order among zero metrics: ours [O].
     """
     scores, boxes_xyxy = scores.detach().float(), boxes_xyxy.detach().float()
-    batch, num_points, _ = scores.shape
-    if targets.labels.shape[1] == 0:
-        return _background(batch, num_points, boxes_xyxy)
+    batch, most = targets.labels.shape
+    if most == 0:
+        return _background(batch, len(points), boxes_xyxy)
+    pictures = max(1, PAIRS_AT_ONCE // (most * len(points)))
+    parts = [
+        _assign_together(
+            scores[start : start + pictures],
+            boxes_xyxy[start : start + pictures],
+            points,
+            Targets(*(part[start : start + pictures] for part in targets)),
+            config,
+        )
+        for start in range(0, batch, pictures)
+    ]
+    return Assignment(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _assign_together(
+    scores: Tensor, boxes_xyxy: Tensor, points: Tensor, targets: Targets, config: LossConfig
+) -> Assignment:
+    """:func:`assign_targets` of pictures of which one at least has room for an object."""
     objects = targets.valid & ~targets.crowd
     inside = points_inside(points, targets.boxes_xyxy)
     distance = center_distance_squared(points, targets.boxes_xyxy)
     candidates = with_nearest(inside, distance) & objects[:, :, None]
     iou = pairwise_iou(targets.boxes_xyxy, boxes_xyxy)
-    class_scores = scores.transpose(1, 2).gather(1, targets.labels[:, :, None].expand(-1, -1, num_points))
+    class_scores = scores.transpose(1, 2).gather(1, targets.labels[:, :, None].expand(-1, -1, len(points)))
     metric = class_scores.pow(config.assign_alpha) * iou.pow(config.assign_beta)
     chosen = choose_best(metric, distance, candidates, config.assign_top_k)
     chosen = resolve_conflicts(chosen, iou, distance)
@@ -114,7 +137,7 @@ def points_inside(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
 
 
 def center_distance_squared(points: Tensor, boxes_xyxy: Tensor) -> Tensor:
-    """Squared distance of points from the centres of boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)`` pixels^2."""
+    """Squared distance of points from the centres of boxes: ``(P, 2)``, ``(B, M, 4)`` -> ``(B, M, P)``."""
     centers = (boxes_xyxy[..., :2] + boxes_xyxy[..., 2:]) / 2
     # By coordinate: operations along a last dimension of two elements are several times slower.
     return (centers[..., :1] - points[:, 0]).square() + (centers[..., 1:] - points[:, 1]).square()

@@ -16,7 +16,7 @@ from sdgasnet.models.box_coding import decode_boxes, encode_distances
 from sdgasnet.models.head import HeadOutputs
 
 NEGATIVE_WEIGHT = 0.75
-"""Factor of ``p^2``, the weight of background points: METHOD.md section 4 [A]."""
+"""Factor of ``p^2``, the weight of background points: docs/method.md section 4 [A]."""
 
 
 class LossTerms(NamedTuple):
@@ -40,7 +40,8 @@ class DetectionLoss:
         reg_max: Largest distance of the distribution, in strides.
 
     Source:
-        METHOD.md section 4 [A]; varifocal: Zhang et al., CVPR 2021; distribution focal: Li et al., NeurIPS 2020.
+        docs/method.md section 4 [A]; varifocal: Zhang et al., CVPR 2021; distribution focal: Li et al.,
+        NeurIPS 2020.
     """
 
     def __init__(self, config: LossConfig, reg_max: int) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
 
 from sdgasnet.config.loading import build_recipe
 from sdgasnet.config.schema import Recipe
-from sdgasnet.errors import ModelError, OutputError
+from sdgasnet.errors import ConfigError, ModelError
 from sdgasnet.models.network import Network
+from sdgasnet.output import write_bytes
 
 SCHEMA_VERSION = 1
 RUN_FILES = ("best.pt", "last.pt")
@@ -54,7 +56,7 @@ class ModelFile:
 
 
 def write_model(model: ModelFile, path: Path, training: dict[str, Any] | None = None) -> None:
-    """Write a model file, through a temporary name.
+    """Write a model file, through a temporary name; its folder is made.
 
     Args:
         model: The model.
@@ -67,15 +69,10 @@ def write_model(model: ModelFile, path: Path, training: dict[str, Any] | None = 
     document: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "model": model.to_state()}
     if training is not None:
         document["training"] = training
-    temporary = path.with_name(path.name + ".part")
-    try:
-        torch.save(document, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"Model file {path} can't be written: {error}. Free space, or choose another folder."
-        ) from None
+    # In memory first: writing to a full disk, torch itself says only "unexpected pos".
+    buffer = io.BytesIO()
+    torch.save(document, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_model(path: Path) -> ModelFile:
@@ -91,14 +88,21 @@ def read_model(path: Path) -> ModelFile:
         ModelError: Missing, not a model file, damaged, or written by a newer version.
     """
     state = read_document(path)["model"]
-    return ModelFile(
-        recipe=build_recipe(state["recipe"], origin=f"the recipe in {path}"),
-        class_names=tuple(state["class_names"]),
-        weights=state["weights"],
-        image_hashes=tuple(state["image_hashes"]),
-        epoch=state["epoch"],
-        metrics=state["metrics"],
-    )
+    try:
+        return ModelFile(
+            recipe=build_recipe(state["recipe"], origin=f"the recipe in {path}"),
+            class_names=tuple(state["class_names"]),
+            weights=dict(state["weights"]),
+            image_hashes=tuple(state["image_hashes"]),
+            epoch=int(state["epoch"]),
+            metrics=dict(state["metrics"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} is not complete ({error!r}). Expected a .pt file that sdgasnet train wrote."
+        ) from None
+    except ConfigError as error:
+        raise ModelError(f"{error}\nOpen it with the version of sdgasnet that wrote it.") from None
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -109,20 +113,35 @@ def read_document(path: Path) -> dict[str, Any]:
     """
     file = find_model_file(path)
     try:
+        require_intact(file)
         document = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, BadZipFile, pickle.UnpicklingError, KeyError):
+    except OSError as error:
+        raise ModelError(f"{file} can't be read: {error.strerror or error}.") from None
+    except (RuntimeError, EOFError, LookupError, TypeError, ValueError, BadZipFile, pickle.UnpicklingError):
         raise ModelError(
             f"{file} is no model file, or it is damaged ({file.stat().st_size} bytes). "
             "Expected a .pt file that sdgasnet train wrote."
         ) from None
-    if not isinstance(document, dict) or "model" not in document or "schema_version" not in document:
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or "model" not in document:
         raise ModelError(f"{file} is a torch file, but not one that sdgasnet train wrote.")
-    if document["schema_version"] > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise ModelError(
-            f"{file} has schema version {document['schema_version']}; this version of sdgasnet reads up to "
+            f"{file} has schema version {version}; this version of sdgasnet reads up to "
             f"{SCHEMA_VERSION}. Install a newer sdgasnet."
         )
-    return document
+    return dict(document)
+
+
+def require_intact(file: Path) -> None:
+    """Compare everything in a model file with the checksums in it; torch.load reads damaged weights silently.
+
+    Raises:
+        BadZipFile: It is damaged, or no archive at all.
+    """
+    with ZipFile(file) as archive:
+        if (damaged := archive.testzip()) is not None:
+            raise BadZipFile(damaged)
 
 
 def find_model_file(path: Path) -> Path:
@@ -148,8 +167,17 @@ def build_network(model: ModelFile) -> Network:
         ModelError: The weights don't fit the recipe that stands beside them.
     """
     network = Network(model.recipe.model, len(model.class_names))
-    try:
-        network.load_state_dict(model.weights, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"The weights don't fit the network that the model file describes: {error}") from None
+    expected = network.state_dict()
+    unfit = sorted(
+        name
+        for name in expected.keys() | model.weights.keys()
+        if name not in expected or name not in model.weights or expected[name].shape != model.weights[name].shape
+    )
+    if unfit:
+        raise ModelError(
+            f"{len(unfit)} weights don't fit the network that the model file describes "
+            f"({len(expected)} weights); the first is {unfit[0]!r}. "
+            "Open it with the version of sdgasnet that wrote it, or train again."
+        )
+    network.load_state_dict(model.weights)
     return network.eval()
