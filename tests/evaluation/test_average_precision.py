@@ -16,35 +16,10 @@ pytest.importorskip("faster_coco_eval")
 NAMES = ("pit", "scratch", "stain", "never")
 
 
-def random_case(seed: int, pictures: int) -> tuple[list[Detections], list[list[ObjectRecord]]]:
-    """Labels with crowds and empty pictures; detections that are labels moved a little, and false ones."""
-    rng = np.random.default_rng(seed)
-    found, truth = [], []
-    for number in range(pictures):
-        objects = []
-        for _ in range(0 if number % 7 == 0 else int(rng.integers(1, 7))):
-            corner, sides = rng.uniform(0, 200, 2), rng.uniform(4, 120, 2)
-            box = (*corner, *(corner + sides))
-            objects.append(
-                ObjectRecord(int(rng.integers(3)), tuple(map(float, box)), crowd=bool(rng.random() < 0.1))
-            )  # type: ignore[arg-type]
-        boxes = [np.array(thing.box_xyxy) + rng.normal(0, 6, 4) for thing in objects for _ in range(2)]
-        labels = [
-            thing.label if rng.random() < 0.8 else int(rng.integers(4)) for thing in objects for _ in range(2)
-        ]
-        for _ in range(int(rng.integers(0, 130 if number == 3 else 5))):
-            corner = rng.uniform(0, 200, 2)
-            boxes.append(np.concatenate([corner, corner + rng.uniform(4, 100, 2)]))
-            labels.append(int(rng.integers(4)))
-        scores = np.sort(rng.uniform(0, 1, len(boxes)).astype(np.float32))[::-1]
-        array = np.array(boxes, dtype=np.float32).reshape(-1, 4)
-        array[:, 2:] = np.maximum(array[:, 2:], array[:, :2] + 1)
-        found.append(Detections(array, scores.copy(), np.array(labels, dtype=np.int64), (320, 320)))
-        truth.append(objects)
-    return found, truth
-
-
-def reference(found: Sequence[Detections], truth: Sequence[Sequence[ObjectRecord]]) -> np.ndarray:
+def reference(
+    found: Sequence[Detections], truth: Sequence[Sequence[ObjectRecord]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """pycocotools' stats, and its table of precision (IoU, recall, class, size, limit)."""
     coco = pytest.importorskip("pycocotools.coco")
     cocoeval = pytest.importorskip("pycocotools.cocoeval")
     annotations = []
@@ -82,18 +57,25 @@ def reference(found: Sequence[Detections], truth: Sequence[Sequence[ObjectRecord
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return np.asarray(evaluation.stats)
+    return np.asarray(evaluation.stats), evaluation.eval["precision"]
 
 
-def test_equals_pycocotools_on_100_pictures() -> None:
-    found, truth = random_case(0, 100)
-    ours, stats = compute_average_precision(found, truth, NAMES), reference(found, truth)
+def test_equals_pycocotools_on_100_pictures(random_case) -> None:
+    found, truth = random_case(0, 100, 4)
+    ours, (stats, precision) = compute_average_precision(found, truth, NAMES), reference(found, truth)
     figures = (ours.AP, ours.AP50, ours.AP75, ours.AP_small, ours.AP_medium, ours.AP_large)
     assert figures == pytest.approx(stats[:6], abs=1e-6)
+    for label, name in enumerate(NAMES[:3]):
+        figures_of_class = {
+            "AP": precision[:, :, label, 0, -1].mean(),
+            "AP50": precision[0, :, label, 0, -1].mean(),
+        }
+        assert ours.per_class[name] == pytest.approx(figures_of_class, abs=1e-6)
+    assert ours.per_class["never"] == {"AP": None, "AP50": None}
 
 
-def test_perfect_detections_have_ap_of_one_and_unlabelled_classes_are_left_out() -> None:
-    _, truth = random_case(1, 20)
+def test_perfect_detections_have_ap_of_one_and_unlabelled_classes_are_left_out(random_case) -> None:
+    _, truth = random_case(1, 20, 4)
     truth = [[replace(thing, crowd=False) for thing in objects] for objects in truth]
     found = [
         Detections(
@@ -109,8 +91,8 @@ def test_perfect_detections_have_ap_of_one_and_unlabelled_classes_are_left_out()
     assert measured.per_class["never"] == {"AP": None, "AP50": None}
 
 
-def test_no_detection_at_all_is_zero_and_no_label_at_all_is_none() -> None:
-    _, truth = random_case(2, 10)
+def test_no_detection_at_all_is_zero_and_no_label_at_all_is_none(random_case) -> None:
+    _, truth = random_case(2, 10, 4)
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), (320, 320))
     assert compute_average_precision([nothing] * 10, truth, NAMES).AP50 == 0.0
     assert compute_average_precision([nothing] * 10, [[]] * 10, NAMES).AP50 is None

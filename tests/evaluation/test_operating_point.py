@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from sdgasnet.data.records import ObjectRecord
-from sdgasnet.evaluation.confusion import compute_confusion, pair_by_overlap
 from sdgasnet.evaluation.matching import match_detections
-from sdgasnet.evaluation.operating_point import compute_operating_curve
+from sdgasnet.evaluation.operating_point import THRESHOLDS, compute_operating_curves
 from sdgasnet.imaging.detections import Detections
+
+A, B, FAR = [10.0, 10, 30, 30], [50.0, 50, 70, 70], [80.0, 0, 90, 10]
 
 
 def detections(*rows: tuple[list[float], float, int]) -> Detections:
-    rows = tuple(sorted(rows, key=lambda row: -row[1]))
     return Detections(
         np.array([row[0] for row in rows], np.float32).reshape(-1, 4),
         np.array([row[1] for row in rows], np.float32),
@@ -20,65 +20,72 @@ def detections(*rows: tuple[list[float], float, int]) -> Detections:
     )
 
 
-A, B, FAR = [10.0, 10, 30, 30], [50.0, 50, 70, 70], [80.0, 0, 90, 10]
+def thing(label: int, box: list[float]) -> ObjectRecord:
+    return ObjectRecord(label, (box[0], box[1], box[2], box[3]))
 
 
-def thing(label: int, box: list[float], crowd: bool = False) -> ObjectRecord:
-    return ObjectRecord(label, (box[0], box[1], box[2], box[3]), crowd=crowd)
-
-
-def test_an_object_is_found_once_by_the_best_score() -> None:
-    matches = match_detections(detections((A, 0.5, 0), (A, 0.9, 0), (B, 0.8, 1)), [thing(0, A), thing(0, B)])
-    assert matches.true_positive.tolist() == [True, False, False]
-
-
-def test_detections_in_a_crowd_region_are_neither_right_nor_wrong() -> None:
-    matches = match_detections(detections((A, 0.9, 0), (B, 0.5, 0)), [thing(0, [0, 0, 40, 40], crowd=True)])
-    assert matches.ignored.tolist() == [True, False]
-
-
-def test_curve_by_hand() -> None:
+def test_by_hand() -> None:
     found = [detections((A, 0.9, 0), (FAR, 0.6, 0)), detections((B, 0.4, 1))]
     truth = [[thing(0, A), thing(1, B)], [thing(1, B)]]
-    curve = compute_operating_curve(found, truth)
-    assert curve.at(0.5) == {
+    curves = compute_operating_curves(found, truth, 2)
+    third = pytest.approx(1 / 3)
+    assert curves.overall.at(0.5) == {
         "threshold": 0.5,
         "precision": 0.5,
-        "recall": pytest.approx(1 / 3),
+        "recall": third,
         "F1": pytest.approx(0.4),
     }
-    assert curve.at(0.3)["recall"] == pytest.approx(2 / 3)
-    assert curve.at(1.0) == {"threshold": 1.0, "precision": 1.0, "recall": 0.0, "F1": 0.0}
-    assert curve.best()["F1"] == pytest.approx(2 / 3)
-    assert compute_operating_curve(found, truth, label=1).at(0.3)["recall"] == pytest.approx(0.5)
+    assert curves.overall.at(1.0) == {"threshold": 1.0, "precision": None, "recall": 0.0, "F1": 0.0}
+    assert curves.per_class[1].at(0.3)["recall"] == 0.5
+    best = curves.overall.best()
+    assert best is not None
+    assert best["F1"] == pytest.approx(2 / 3)
+    assert best["threshold"] <= 0.4
 
 
-def test_curve_equals_counting_at_every_threshold() -> None:
-    rng = np.random.default_rng(0)
-    found, truth = [], []
-    for _ in range(20):
-        objects = [
-            thing(int(rng.integers(2)), [x, x, x + 8, x + 8]) for x in rng.choice(9, 3, replace=False) * 10.0
-        ]
-        rows = [([*o.box_xyxy], float(rng.uniform()), int(rng.integers(2))) for o in objects for _ in range(2)]
-        found.append(detections(*rows))
-        truth.append(objects)
-    curve = compute_operating_curve(found, truth)
-    for threshold in (0.0, 0.25, 0.5, 0.9):
-        kept = [one.above(threshold) for one in found]
-        right = sum(match_detections(one, t).true_positive.sum() for one, t in zip(kept, truth, strict=True))
-        figures = curve.at(threshold)
-        assert figures["precision"] == pytest.approx(right / sum(map(len, kept)))
-        assert figures["recall"] == pytest.approx(right / 60)
+def test_a_score_equal_to_the_threshold_is_shown_as_the_detector_shows_it() -> None:
+    found = detections((A, 0.35, 0))
+    curve = compute_operating_curves([found], [[thing(0, A)]], 1).overall
+    assert len(found.above(0.35)) == 1
+    assert curve.at(0.35)["recall"] == 1.0
+    assert curve.at(0.351)["recall"] == 0.0
 
 
-def test_confusion_by_hand() -> None:
-    found = [detections((A, 0.9, 1), (FAR, 0.8, 0), (B, 0.1, 1)), detections((A, 0.9, 0))]
-    truth = [[thing(0, A), thing(1, B)], [thing(0, A), thing(0, B, crowd=True)]]
-    matrix = compute_confusion(found, truth, 2, score_threshold=0.25)
-    assert matrix.tolist() == [[1, 1, 0], [0, 0, 1], [1, 0, 0]]
+def test_what_is_not_defined_is_none_and_never_a_number() -> None:
+    curves = compute_operating_curves([detections((A, 0.9, 0))], [[]], 2)
+    assert curves.overall.at(0.5) == {"threshold": 0.5, "precision": 0.0, "recall": None, "F1": None}
+    assert curves.per_class[1].at(0.5) == {"threshold": 0.5, "precision": None, "recall": None, "F1": None}
+    assert curves.overall.best() is None
+    nothing = compute_operating_curves([detections()], [[thing(0, A)]], 1).overall
+    assert (nothing.best(), nothing.at(0.5)["recall"]) == (None, 0.0)
 
 
-def test_pairs_take_the_largest_overlap_first() -> None:
-    overlaps = np.array([[0.6, 0.9], [0.8, 0.95]])
-    assert pair_by_overlap(overlaps) == [(1, 1), (0, 0)]
+def test_equals_counting_at_every_threshold(random_case) -> None:
+    found, truth = random_case(7, 40, 3)
+    curves = compute_operating_curves(found, truth, 3)
+    for label, curve in ((None, curves.overall), (0, curves.per_class[0]), (1, curves.per_class[1])):
+        objects = sum(not one.crowd and label in (None, one.label) for things in truth for one in things)
+        for threshold in (0.0, 0.25, 0.5, 0.9):
+            right = shown = 0
+            for one, things in zip(found, truth, strict=True):
+                kept = one.above(threshold)
+                matches = match_detections(kept, things)
+                counted = ~matches.ignored & ((kept.labels == label) | (label is None))
+                right += int((matches.true_positive & counted).sum())
+                shown += int(counted.sum())
+            figures = curve.at(threshold)
+            assert (figures["precision"], figures["recall"]) == pytest.approx((right / shown, right / objects))
+            assert figures["F1"] == pytest.approx(2 * right / (shown + objects))
+
+
+def test_the_curve_and_the_best_point_agree_with_single_thresholds(random_case) -> None:
+    curve = compute_operating_curves(*random_case(7, 40, 3), 3).overall
+    singles = [curve.at(float(threshold)) for threshold in THRESHOLDS]
+    assert np.allclose(curve.f1(THRESHOLDS), [one["F1"] for one in singles])
+    assert np.allclose(curve.recall(THRESHOLDS), [one["recall"] for one in singles])
+    precision = [np.nan if one["precision"] is None else one["precision"] for one in singles]
+    assert np.allclose(curve.precision(THRESHOLDS), precision, equal_nan=True)
+    assert curve.best() == max(singles, key=lambda one: one["F1"])
+    recall, precision_by_recall = curve.precision_by_recall()
+    assert (np.diff(recall) >= 0).all()
+    assert precision_by_recall[-1] == singles[0]["precision"]

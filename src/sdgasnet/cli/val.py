@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sdgasnet.cli.opening import open_detector
 from sdgasnet.cli.progress import counting_bar, say
@@ -16,9 +17,13 @@ from sdgasnet.config.schema import DataConfig
 from sdgasnet.data.index import load_dataset, reorder_classes, require_split
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.errors import ModelError
+from sdgasnet.evaluation.figures import require_plotting
 from sdgasnet.evaluation.measure import Measurement, measure
+from sdgasnet.evaluation.operating_point import OperatingCurve
+from sdgasnet.evaluation.plot_folder import write_plots
 from sdgasnet.evaluation.report import build_report
 from sdgasnet.output import write_text
+from sdgasnet.runtime.detector import Detector
 
 
 def val(
@@ -32,29 +37,48 @@ def val(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a results page, one self-contained file.")
     ] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Write plots into this folder.")] = None,
+    score_threshold: Annotated[
+        float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
+    ] = None,
+    iou_threshold: Annotated[
+        float | None,
+        typer.Option("--iou-threshold", min=0.0, max=1.0, help="Of the suppression, instead of the model's own."),
+    ] = None,
 ) -> None:
     """Measure a model on a labelled data set: AP, precision and recall, confusion."""
-    detector = open_detector(model)
-    index = load_dataset(data, format)
-    index = align_classes(index, detector.spec.class_names, detector.spec.name)
+    if html is not None or plots is not None:
+        require_plotting()
+    detector = override_settings(
+        open_detector(model), {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+    )
+    spec = detector.spec
+    index = align_classes(load_dataset(data, format), spec.class_names, spec.name)
     records = require_split(index, split)
     with counting_bar("measuring") as advance:
         measurement = measure(detector, records, index.class_names, advance)
-    document = {**measurement.to_json(), "model": detector.spec.name, "data": str(data), "split": split}
+    document = {**measurement.to_json(), "model": spec.name, "data": str(data), "split": split}
+    run = model if model.is_dir() else model.parent
+    if html is not None:
+        write_text(html, build_report(measurement, document, spec, run))
+        say(f"results page: {html}")
+    if plots is not None:
+        metrics_file = run / "metrics.csv"
+        write_plots(plots, measurement, spec.channels, records, metrics_file if metrics_file.is_file() else None)
+        say(f"plots: {plots}")
     if as_json:
         print(json.dumps(document, indent=2))
     else:
         _print_tables(measurement, document)
-    if html is not None:
-        curves = find_metrics(model)
-        write_text(html, build_report(measurement, document, detector.spec, metrics_file=curves))
-        say(f"results page: {html}")
 
 
-def find_metrics(model: Path) -> Path | None:
-    """``metrics.csv`` of the run that a model belongs to, if it lies in one."""
-    beside = (model if model.is_dir() else model.parent) / "metrics.csv"
-    return beside if beside.is_file() else None
+def override_settings(detector: Detector, wanted: dict[str, float | None]) -> Detector:
+    """The detector with other thresholds where one is given; says so."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    settings = detector.spec.detection
+    for name, value in given.items():
+        say(f"{name.replace('_', ' ')} {value:g} instead of the model's {getattr(settings, name):g}")
+    return detector.with_settings(settings.model_copy(update=given)) if given else detector
 
 
 def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str) -> DatasetIndex:
@@ -73,30 +97,42 @@ def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str)
 
 def _print_tables(measurement: Measurement, document: dict[str, Any]) -> None:
     console = Console()
-    table = Table(title=f"{document['images']} pictures, {document['boxes']} objects, split '{document['split']}'")
-    for heading in ("class", "AP50", "AP", "objects"):
+    threshold = measurement.score_threshold
+    table = Table()
+    for heading in ("class", "objects", "AP50", "AP", "precision", "recall"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
-    labels = [thing.label for record in measurement.records for thing in record.objects if not thing.crowd]
-    for number, name in enumerate(measurement.class_names):
-        figures = document["per_class"][name]
-        table.add_row(name, percent(figures["AP50"]), percent(figures["AP"]), str(labels.count(number)))
+    for name, curve in measurement.class_curves.items():
+        table.add_row(Text(name), *_cells(document["per_class"][name], curve, threshold))
     table.add_section()
-    table.add_row("all", percent(document["AP50"]), percent(document["AP"]), str(len(labels)))
+    table.add_row("all", *_cells(document, measurement.curve, threshold))
+    console.print(f"{document['images']} pictures of split '{document['split']}'", markup=False, highlight=False)
     console.print(table)
-    best, here = document["best_F1"], document["at_score_threshold"]
     console.print(
-        f"AP75 {percent(document['AP75'])}; small {percent(document['AP_small'])}, medium "
-        f"{percent(document['AP_medium'])}, large {percent(document['AP_large'])}"
+        f"Figures in percent; precision and recall at score {threshold:g} and IoU 0.5\n"
+        f"AP75 {percent(document['AP75'])}; AP of small objects {percent(document['AP_small'])}, "
+        f"medium {percent(document['AP_medium'])}, large {percent(document['AP_large'])}\n{_best(document)}",
+        highlight=False,
     )
-    for title, point in (("threshold of the model", here), ("best F1", best)):
-        console.print(
-            f"{title}: score {point['threshold']:.2f}, precision {percent(point['precision'])}, "
-            f"recall {percent(point['recall'])}, F1 {percent(point['F1'])}"
-        )
+
+
+def _cells(figures: dict[str, Any], curve: OperatingCurve, threshold: float) -> list[str]:
+    here = curve.at(threshold)
+    shares = (figures["AP50"], figures["AP"], here["precision"], here["recall"])
+    return [str(curve.objects), *(percent(share) for share in shares)]
+
+
+def _best(document: dict[str, Any]) -> str:
+    best = document["best_F1"]
+    if best is None:
+        return "best F1: none, no detection is right"
+    return (
+        f"best F1 {percent(best['F1'])} at score {best['threshold']:g}: "
+        f"precision {percent(best['precision'])}, recall {percent(best['recall'])}"
+    )
 
 
 def percent(value: float | None) -> str:
-    """A share as percent with one decimal; a dash where nothing is labelled.
+    """A share as percent with one decimal; a dash where it is not defined.
 
     Examples:
         >>> percent(0.4567), percent(None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -64,22 +64,18 @@ def compute_average_precision(
     Source:
         Lin et al., Microsoft COCO, ECCV 2014.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError:
-        raise MissingExtraError("eval", "Average precision") from None
-    labelled = [things for things in ground_truth if things]
-    if not labelled:
+    require_coco_protocol()
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    if not any(ground_truth):
         nothing: dict[str, dict[str, float | None]] = {name: {"AP": None, "AP50": None} for name in class_names}
         return AveragePrecision(None, None, None, None, None, None, nothing)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(_truth_document(detections, ground_truth, class_names))
         rows = _detection_rows(detections)
-        found = (
-            truth.loadRes(rows)
-            if rows
-            else COCO({**_truth_document(detections, [[]] * len(detections), class_names)})
-        )
+        # loadRes refuses an empty list; a set without annotations stands for it.
+        nothing_found = _truth_document(detections, [[] for _ in detections], class_names)
+        found = truth.loadRes(rows) if rows else COCO(nothing_found)
         evaluation = COCOeval_faster(truth, found, "bbox", print_function=lambda *_: None)
         evaluation.evaluate()
         evaluation.accumulate()
@@ -98,11 +94,20 @@ def compute_average_precision(
     )
 
 
+def require_coco_protocol() -> None:
+    """Make sure that AP can be computed, before the work that it is computed from.
+
+    Raises:
+        MissingExtraError: faster-coco-eval is not installed.
+    """
+    if find_spec("faster_coco_eval") is None:
+        raise MissingExtraError("eval", "Average precision")
+
+
 def _mean(precision: NDArray[np.float64]) -> float | None:
     """Mean of what is defined; the library marks the rest by -1."""
     valid = precision[precision > -1]
-    value = float(valid.mean()) if valid.size else math.nan
-    return None if math.isnan(value) else value
+    return float(valid.mean()) if valid.size else None
 
 
 def _truth_document(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.data.records import ObjectRecord
-from sdgasnet.evaluation.matching import MATCH_IOU, lies_in_crowd, object_arrays
+from sdgasnet.evaluation.matching import MATCH_IOU, GroundTruth, lies_in_crowd
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import pairwise_iou
 
@@ -35,30 +35,33 @@ def compute_confusion(
     """
     matrix = np.zeros((num_classes + 1, num_classes + 1), dtype=np.int64)
     for found, things in zip(detections, ground_truth, strict=True):
-        shown = found.above(score_threshold)
-        boxes, labels, crowd = object_arrays(things)
-        pairs = pair_by_overlap(pairwise_iou(boxes[~crowd], shown.boxes_xyxy.astype(np.float64)))
-        true_labels = labels[~crowd]
-        for row, column in pairs:
-            matrix[true_labels[row], shown.labels[column]] += 1
-        for row in set(range(len(true_labels))) - {row for row, _ in pairs}:
-            matrix[true_labels[row], num_classes] += 1
-        for column in set(range(len(shown))) - {column for _, column in pairs}:
-            if not lies_in_crowd(shown.boxes_xyxy[column], shown.labels[column], boxes, labels, crowd):
-                matrix[num_classes, shown.labels[column]] += 1
+        shown, truth = found.above(score_threshold), GroundTruth.of(things)
+        boxes, labels = truth.boxes_xyxy[~truth.crowd], truth.labels[~truth.crowd]
+        rows, columns = pair_by_overlap(pairwise_iou(boxes, shown.boxes_xyxy.astype(np.float64)))
+        alarm = ~lies_in_crowd(shown, truth)
+        alarm[columns] = False
+        np.add.at(matrix, (labels[rows], shown.labels[columns]), 1)
+        matrix[:-1, -1] += np.bincount(np.delete(labels, rows), minlength=num_classes)
+        matrix[-1, :-1] += np.bincount(shown.labels[alarm], minlength=num_classes)
     return matrix
 
 
-def pair_by_overlap(overlaps: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Pairs (row, column) of an ``(N, M)`` overlap matrix, largest first, each row and column once."""
-    pairs: list[tuple[int, int]] = []
-    rows, columns = np.nonzero(overlaps >= MATCH_IOU)
-    taken_rows: set[int] = set()
-    taken_columns: set[int] = set()
-    for index in np.argsort(-overlaps[rows, columns], kind="stable"):
-        row, column = int(rows[index]), int(columns[index])
-        if row not in taken_rows and column not in taken_columns:
-            pairs.append((row, column))
-            taken_rows.add(row)
-            taken_columns.add(column)
-    return pairs
+def pair_by_overlap(overlaps: NDArray[np.float64]) -> tuple[list[int], list[int]]:
+    """Pair rows and columns of an ``(N, M)`` overlap matrix, largest overlap first, each once.
+
+    Returns:
+        Rows and columns of the pairs, both of one length.
+
+    Examples:
+        >>> pair_by_overlap(np.array([[0.6, 0.9], [0.8, 0.95]]))
+        ([1, 0], [1, 0])
+    """
+    rows: list[int] = []
+    columns: list[int] = []
+    candidates = np.argwhere(overlaps >= MATCH_IOU)
+    order = np.argsort(-overlaps[tuple(candidates.T)], kind="stable")
+    for row, column in candidates[order].tolist():
+        if row not in rows and column not in columns:
+            rows.append(row)
+            columns.append(column)
+    return rows, columns

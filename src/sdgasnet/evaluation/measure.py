@@ -10,16 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sdgasnet.data.records import ImageRecord, ObjectRecord
-from sdgasnet.evaluation.average_precision import AveragePrecision, compute_average_precision
+from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.data.records import ImageRecord
+from sdgasnet.evaluation.average_precision import (
+    AveragePrecision,
+    compute_average_precision,
+    require_coco_protocol,
+)
 from sdgasnet.evaluation.confusion import compute_confusion
-from sdgasnet.evaluation.operating_point import OperatingCurve, compute_operating_curve
+from sdgasnet.evaluation.operating_point import OperatingCurve, compute_operating_curves
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.image import Image, read_image
 from sdgasnet.runtime.detector import Detector
 
 BATCH_SIZE = 8
 """Pictures a run of the session; changes memory, not results."""
+LISTED_THRESHOLDS = tuple(number / 20 for number in range(20))
+"""Score thresholds whose figures stand in the JSON object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +37,12 @@ class Measurement:
         average_precision: AP by the COCO protocol.
         curve: Precision, recall, F1 by threshold, over all classes.
         class_curves: The same a class.
-        confusion: ``(K + 1, K + 1)`` counts at the model's threshold, see
+        confusion: ``(K + 1, K + 1)`` counts at the score threshold, see
             :func:`~sdgasnet.evaluation.confusion.compute_confusion`.
         detections: One value a picture, down to the score floor.
         records: The pictures.
         class_names: Class names.
-        score_threshold: The model's threshold.
+        settings: Thresholds and limits that it was measured with.
     """
 
     average_precision: AveragePrecision
@@ -45,17 +52,29 @@ class Measurement:
     detections: tuple[Detections, ...]
     records: tuple[ImageRecord, ...]
     class_names: tuple[str, ...]
-    score_threshold: float
+    settings: DetectionConfig
+
+    @property
+    def score_threshold(self) -> float:
+        """Detections below are not shown."""
+        return self.settings.score_threshold
 
     def to_json(self) -> dict[str, Any]:
-        """Figures as plain values: AP, by size, per class, operating points, confusion, numbers of pictures."""
+        """Figures as plain values: AP, by size, per class, operating points, confusion, numbers of pictures.
+
+        Shares are in [0, 1]; None where nothing is labelled (AP, recall, F1) or detected (precision). Rows
+        of ``confusion`` are true classes, columns detected ones, in the order of ``per_class``; background last.
+        """
         return {
             **dataclasses.asdict(self.average_precision),
             "images": len(self.records),
-            "boxes": sum(not thing.crowd for record in self.records for thing in record.objects),
+            "boxes": self.curve.objects,
             "best_F1": self.curve.best(),
+            "best_F1_per_class": {name: curve.best() for name, curve in self.class_curves.items()},
             "at_score_threshold": self.curve.at(self.score_threshold),
+            "by_threshold": [self.curve.at(threshold) for threshold in LISTED_THRESHOLDS],
             "confusion": self.confusion.tolist(),
+            "detection": self.settings.model_dump(),
         }
 
 
@@ -80,21 +99,20 @@ def measure(
         ImageError: A picture can't be read.
         MissingExtraError: faster-coco-eval is not installed.
     """
-
+    require_coco_protocol()
     found = detect_records(detector, records, progress)
-    score_threshold = detector.spec.detection.score_threshold
-    truth: list[tuple[ObjectRecord, ...]] = [record.objects for record in records]
+    settings = detector.spec.detection
+    truth = [record.objects for record in records]
+    curves = compute_operating_curves(found, truth, len(class_names))
     return Measurement(
         average_precision=compute_average_precision(found, truth, class_names),
-        curve=compute_operating_curve(found, truth),
-        class_curves={
-            name: compute_operating_curve(found, truth, label) for label, name in enumerate(class_names)
-        },
-        confusion=compute_confusion(found, truth, len(class_names), score_threshold),
+        curve=curves.overall,
+        class_curves=dict(zip(class_names, curves.per_class, strict=True)),
+        confusion=compute_confusion(found, truth, len(class_names), settings.score_threshold),
         detections=found,
         records=tuple(records),
         class_names=tuple(class_names),
-        score_threshold=score_threshold,
+        settings=settings,
     )
 
 
@@ -113,9 +131,12 @@ def detect_records(
     """
 
     def pictures() -> Iterator[Image]:
-        for number, record in enumerate(records, start=1):
+        for record in records:
             yield read_image(record.path, detector.spec.channels)
-            if progress is not None:
-                progress(number, len(records))
 
-    return tuple(detector.detect_all(pictures(), BATCH_SIZE, detector.spec.detection.score_floor))
+    found: list[Detections] = []
+    for one in detector.detect_all(pictures(), BATCH_SIZE, detector.spec.detection.score_floor):
+        found.append(one)
+        if progress is not None:
+            progress(len(found), len(records))
+    return tuple(found)

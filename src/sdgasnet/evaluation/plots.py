@@ -1,188 +1,217 @@
-"""Plots of a run, in one style, with colours that a colour-blind person can tell apart."""
+"""Plots of a run and of a measurement."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.data.records import ImageRecord
-from sdgasnet.errors import MissingExtraError
+from sdgasnet.errors import OutputError
+from sdgasnet.evaluation.figures import (
+    COLOURS,
+    LINES,
+    PANEL_SIZE,
+    class_line,
+    finish_axes,
+    panels,
+    paper_colour,
+)
 from sdgasnet.evaluation.measure import Measurement
-from sdgasnet.imaging.draw import draw_boxes, draw_detections
-from sdgasnet.imaging.image import Channels, read_image
+from sdgasnet.evaluation.operating_point import THRESHOLDS
+from sdgasnet.imaging.image import read_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito, Color Universal Design, 2008."""
-LINES = ("-", "--", "-.", ":")
-DPI = 130
+LOSS_TERMS = ("total", "classes", "boxes", "distribution")
+SHOWN_CLASSES = 12
+"""A legend with more names would hide the curves; the others are drawn without."""
+SIZED_PICTURES = 300
+"""Pictures whose size is looked up for the map of positions."""
 
 
-def plot_losses(metrics_file: Path) -> Figure:
-    """Loss terms and AP by epoch, from ``metrics.csv``."""
-    with metrics_file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    figure, (left, right) = _figure(2)
-    epochs = [int(row["epoch"]) for row in rows]
-    for number, name in enumerate(("total", "classes", "boxes", "distribution")):
-        left.plot(epochs, [float(row[name]) for row in rows], LINES[number], color=COLOURS[number], label=name)
-    _finish(left, "Training loss", "epoch", "loss")
-    measured = [row for row in rows if row["AP50"]]
-    for number, name in enumerate(("AP50", "AP")):
-        values = [float(row[name]) for row in measured]
-        right.plot(
-            [int(row["epoch"]) for row in measured], values, "o-", color=COLOURS[number], label=name, markersize=3
-        )
-    right.set_ylim(0, 1)
-    _finish(right, "Val split, averaged weights", "epoch", "average precision")
+def plot_training(metrics_file: Path) -> Figure:
+    """Loss terms and AP by epoch, from ``metrics.csv``.
+
+    Raises:
+        OutputError: It is not such a file.
+    """
+    rows = read_metrics(metrics_file)
+    with panels(2) as (figure, (left, right)):
+        draw_losses(left, rows)
+        draw_accuracy(right, rows)
     return figure
 
 
 def plot_curves(measurement: Measurement) -> Figure:
     """Precision against recall a class; precision, recall and F1 against the threshold."""
-    figure, (left, right) = _figure(2)
-    for number, (name, curve) in enumerate(measurement.class_curves.items()):
-        shown = curve.recall > 0
-        style = LINES[number // len(COLOURS) % len(LINES)]
-        ap50 = measurement.average_precision.per_class[name]["AP50"]
-        label = f"{name} ({ap50:.2f})" if ap50 is not None else f"{name} (no label)"
-        left.plot(
-            curve.recall[shown], curve.precision[shown], style, color=COLOURS[number % len(COLOURS)], label=label
-        )
-    left.set(xlim=(0, 1), ylim=(0, 1.02))
-    _finish(left, "Precision and recall at IoU 0.5 (AP50)", "recall", "precision")
-    curve, best = measurement.curve, measurement.curve.best()
-    for number, (name, values) in enumerate(
-        (("precision", curve.precision), ("recall", curve.recall), ("F1", curve.f1))
-    ):
-        right.plot(curve.thresholds, values, LINES[number], color=COLOURS[number], label=name)
-    right.axvline(best["threshold"], color="#999999", linewidth=1)
-    right.annotate(f"best F1 {best['F1']:.2f} at {best['threshold']:.2f}", (best["threshold"], 0.03), fontsize=8)
-    right.set(xlim=(0, 1), ylim=(0, 1.02))
-    _finish(right, "All classes by score threshold", "score threshold", "")
+    with panels(2) as (figure, (left, right)):
+        draw_precision_by_recall(left, measurement)
+        draw_figures_by_threshold(right, measurement)
     return figure
 
 
 def plot_confusion(measurement: Measurement) -> Figure:
-    """Confusion matrix at the model's threshold: counts, shaded by the share of the true class."""
+    """Confusion matrix at the score threshold: counts and shares of the row, shaded by the share."""
+    side = max(PANEL_SIZE[0], 1.6 + 0.62 * (len(measurement.class_names) + 1))
+    with panels(1, (side, 0.9 * side)) as (figure, (axes,)):
+        draw_confusion(axes, measurement)
+    return figure
+
+
+def plot_labels(records: Sequence[ImageRecord], class_names: Sequence[str]) -> Figure:
+    """What is labelled: objects a class, sizes and positions of boxes, objects a picture."""
+    with panels(4, (4.4, 3.9)) as (figure, (classes, sizes, places, numbers)):
+        draw_class_balance(classes, records, class_names)
+        draw_box_sizes(sizes, records, class_names)
+        draw_positions(places, records)
+        draw_objects_a_picture(numbers, records)
+    return figure
+
+
+def draw_losses(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
+    """Loss terms by epoch."""
+    epochs = [int(row["epoch"]) for row in rows]
+    for name, line, colour in zip(LOSS_TERMS, LINES, COLOURS, strict=True):
+        axes.plot(epochs, [float(row[name]) for row in rows], line, color=colour, label=name)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    finish_axes(axes, "Training loss", "epoch", "loss")
+
+
+def draw_accuracy(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
+    """AP50 and AP on the val split by epoch."""
+    measured = [row for row in rows if row["AP50"]]
+    epochs = [int(row["epoch"]) for row in measured]
+    for name, line, colour in zip(("AP50", "AP"), LINES, COLOURS, strict=False):
+        values = [100 * float(row[name]) for row in measured]
+        axes.plot(epochs, values, line, marker="o", markersize=3, color=colour, label=name)
+        if values:
+            axes.annotate(
+                f"{values[-1]:.1f}", (epochs[-1], values[-1]), (0, 5), textcoords="offset points", ha="right"
+            )
+    axes.set_ylim(0, 100)
+    axes.legend()
+    finish_axes(axes, "Val split, averaged weights", "epoch", "average precision, %")
+
+
+def draw_precision_by_recall(axes: Axes, measurement: Measurement) -> None:
+    """One curve a class, over all detections down to the score floor."""
+    for label, (name, curve) in enumerate(measurement.class_curves.items()):
+        ap50 = measurement.average_precision.per_class[name]["AP50"]
+        if ap50 is None:
+            continue
+        recall, precision = (100 * values for values in curve.precision_by_recall())
+        caption = f"{name} {100 * ap50:.1f}" if label < SHOWN_CLASSES else None
+        axes.plot(recall, precision, class_line(label), color=paper_colour(label), linewidth=1.4, label=caption)
+    axes.set(xlim=(0, 100), ylim=(0, 102))
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(title="AP50, %", loc="lower left", frameon=True, framealpha=0.8, edgecolor="none")
+    finish_axes(axes, "Precision and recall by class, IoU 0.5", "recall, %", "precision, %")
+
+
+def draw_figures_by_threshold(axes: Axes, measurement: Measurement) -> None:
+    """Precision, recall and F1 over all classes, with the model's threshold and that of the best F1."""
+    curve = measurement.curve
+    lines = (("precision", curve.precision), ("recall", curve.recall), ("F1", curve.f1))
+    for (name, values), line, colour in zip(lines, LINES, COLOURS, strict=False):
+        axes.plot(THRESHOLDS, 100 * values(THRESHOLDS), line, color=colour, label=name)
+    axes.axvline(measurement.score_threshold, color="#555555", linewidth=1, label="model's threshold")
+    best = curve.best()
+    if best is not None and best["F1"] is not None:
+        caption = f"best F1: {100 * best['F1']:.1f} at {best['threshold']:.2f}"
+        axes.plot(best["threshold"], 100 * best["F1"], "o", color=COLOURS[2], markersize=6, label=caption)
+    axes.set(xlim=(0, 1), ylim=(0, 102))
+    axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
+    finish_axes(axes, "All classes by score threshold, IoU 0.5", "score threshold", "%")
+
+
+def draw_confusion(axes: Axes, measurement: Measurement) -> None:
+    """Counts, and shares of what is labelled so."""
     matrix = measurement.confusion
-    names = [*measurement.class_names, "background"]
-    figure, (axes,) = _figure(1)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             colour = "white" if share[row, column] > 0.5 else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+            text = f"{count}\n{100 * share[row, column]:.0f} %"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7.5)
+    places = range(len(matrix))
+    axes.set_xticks(places, [*measurement.class_names, "nothing\n(missed)"], rotation=40, ha="right")
+    axes.set_yticks(places, [*measurement.class_names, "nothing\n(false alarm)"])
+    axes.spines[:].set_visible(False)
     axes.set(xlabel="detected as", ylabel="labelled as")
-    axes.set_title(f"Confusion at score {measurement.score_threshold:g}, IoU 0.5", fontsize=10)
-    return figure
+    axes.set_title(f"What is taken for what, at score {measurement.score_threshold:g}, IoU 0.5")
 
 
-def plot_labels(records: Sequence[ImageRecord], class_names: Sequence[str]) -> Figure:
-    """What is labelled: objects a class, sizes of boxes, objects a picture."""
-    figure, (left, middle, right) = _figure(3)
-    labels = [thing.label for record in records for thing in record.objects]
-    counts = np.bincount(labels, minlength=len(class_names)) if labels else np.zeros(len(class_names), int)
-    left.barh(range(len(class_names)), counts, color=COLOURS[0])
-    left.set_yticks(range(len(class_names)), class_names, fontsize=8)
-    left.invert_yaxis()
-    _finish(left, "Objects a class", "objects", "", legend=False)
-    sides = np.array(
-        [
-            (thing.box_xyxy[2] - thing.box_xyxy[0], thing.box_xyxy[3] - thing.box_xyxy[1])
-            for record in records
-            for thing in record.objects
-        ]
-    ).reshape(-1, 2)
-    middle.scatter(sides[:, 0], sides[:, 1], s=6, alpha=0.3, color=COLOURS[1], linewidths=0)
-    _finish(middle, "Sizes of boxes", "width, pixels", "height, pixels", legend=False)
+def draw_class_balance(axes: Axes, records: Sequence[ImageRecord], class_names: Sequence[str]) -> None:
+    """Number of objects a class."""
+    labels = np.array([thing.label for record in records for thing in record.objects], dtype=np.int64)
+    counts = np.bincount(labels, minlength=len(class_names))
+    bars = axes.barh(range(len(class_names)), counts, color=[paper_colour(i) for i in range(len(class_names))])
+    axes.bar_label(bars, padding=2, fontsize=8)
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    finish_axes(axes, "Objects by class", "objects", "")
+
+
+def draw_box_sizes(axes: Axes, records: Sequence[ImageRecord], class_names: Sequence[str]) -> None:
+    """Width and height of every box, coloured by class."""
+    boxes, labels = _all_boxes(records)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    for label in range(len(class_names)):
+        chosen = sides[labels == label]
+        axes.scatter(chosen[:, 0], chosen[:, 1], s=7, alpha=0.4, color=paper_colour(label), linewidths=0)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    finish_axes(axes, "Sizes of boxes, by class", "width, pixels", "height, pixels")
+
+
+def draw_positions(axes: Axes, records: Sequence[ImageRecord]) -> None:
+    """Where in the picture the centres of boxes lie, as a map of 20 x 20 fields."""
+    chosen = records[:: -(-len(records) // SIZED_PICTURES)] if records else records
+    centres = []
+    for record in chosen:
+        height, width = record.annotated_size or read_image(record.path, 1).shape[:2]
+        boxes, _ = _all_boxes([record])
+        centres.append((boxes[:, :2] + boxes[:, 2:]) / 2 / (width, height))
+    x, y = np.concatenate([np.zeros((0, 2)), *centres]).T
+    counts, _, _ = np.histogram2d(y, x, bins=20, range=((0, 1), (0, 1)))
+    image = axes.imshow(counts, cmap="Blues", extent=(0, 100, 100, 0))
+    axes.figure.colorbar(image, ax=axes, shrink=0.8, label="objects")
+    finish_axes(axes, "Centres of boxes in the picture", "% of the width", "% of the height")
+
+
+def draw_objects_a_picture(axes: Axes, records: Sequence[ImageRecord]) -> None:
+    """How many pictures have how many objects."""
     numbers = np.bincount([len(record.objects) for record in records])
-    right.bar(range(len(numbers)), numbers, color=COLOURS[2])
-    _finish(right, "Objects a picture (0 = background)", "objects", "pictures", legend=False)
-    return figure
+    axes.bar(range(len(numbers)), numbers, color=COLOURS[0])
+    axes.locator_params(axis="x", integer=True)
+    finish_axes(axes, "Objects a picture (0 = background)", "objects", "pictures")
 
 
-def sheet_of_predictions(
-    measurement: Measurement, channels: Channels, count: int, score_threshold: float
-) -> list[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Pictures spread evenly over the split, labelled and detected.
+def _all_boxes(records: Sequence[ImageRecord]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    things = [thing for record in records for thing in record.objects]
+    boxes = np.array([thing.box_xyxy for thing in things], dtype=np.float64).reshape(-1, 4)
+    return boxes, np.array([thing.label for thing in things], dtype=np.int64)
 
-    Args:
-        measurement: Detections and labels.
-        channels: As the model reads them.
-        count: How many pictures at most.
-        score_threshold: Detections below are not drawn.
 
-    Returns:
-        (name, picture with labels, picture with detections).
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Rows of ``metrics.csv``, one an epoch, at least one.
+
+    Raises:
+        OutputError: It is not such a file.
     """
-    total = len(measurement.records)
-    chosen = sorted({round(i) for i in np.linspace(0, total - 1, min(count, total))})
-    sheet = []
-    for number in chosen:
-        record = measurement.records[number]
-        image = read_image(record.path, channels)
-        boxes = np.array([thing.box_xyxy for thing in record.objects], dtype=np.float64).reshape(-1, 4)
-        labels = [thing.label for thing in record.objects]
-        truth = draw_boxes(image, boxes, labels, [measurement.class_names[label] for label in labels])
-        found = measurement.detections[number].above(score_threshold)
-        sheet.append((record.name, truth, draw_detections(image, found, measurement.class_names)))
-    return sheet
-
-
-def plot_sheet(sheet: Sequence[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]) -> Figure:
-    """Labels (upper row) above detections (lower row)."""
-    pyplot = _pyplot()
-    columns = max(1, len(sheet))
-    figure, axes = pyplot.subplots(2, columns, figsize=(3.2 * columns, 6.8), squeeze=False, layout="constrained")
-    for column, (name, truth, found) in enumerate(sheet):
-        for row, picture in enumerate((truth, found)):
-            axes[row, column].imshow(picture)
-            axes[row, column].set_axis_off()
-        axes[0, column].set_title(f"{Path(name).name}\nlabelled", fontsize=9)
-        axes[1, column].set_title("detected", fontsize=9)
-    return figure  # type: ignore[no-any-return]
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, with its folder, and free it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
-    _pyplot().close(figure)
-
-
-def _figure(panels: int) -> tuple[Figure, tuple[Axes, ...]]:
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(1, panels, figsize=(5.2 * panels, 4.4), squeeze=False, layout="constrained")
-    return figure, tuple(axes[0])
-
-
-def _finish(axes: Axes, title: str, x: str, y: str, legend: bool = True) -> None:
-    axes.set_title(title, fontsize=10)
-    axes.set(xlabel=x, ylabel=y)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if legend:
-        axes.legend(fontsize=8, frameon=False)
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise MissingExtraError("eval", "Plotting") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    missing = {"epoch", "AP", "AP50", "train_seconds", *LOSS_TERMS} - set(rows[0] if rows else ())
+    if missing:
+        raise OutputError(f"{path} is no record of a training: it lacks {', '.join(sorted(missing))}.")
+    return rows

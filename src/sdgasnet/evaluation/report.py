@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet import __version__
+from sdgasnet.config.loading import load_recipe
+from sdgasnet.evaluation.environment import describe_hardware, describe_versions
+from sdgasnet.evaluation.examples import choose_examples
+from sdgasnet.evaluation.figures import panels, paper_colour, to_png
 from sdgasnet.evaluation.measure import Measurement
-from sdgasnet.evaluation.plots import plot_confusion, plot_curves, plot_losses, sheet_of_predictions
+from sdgasnet.evaluation.operating_point import OperatingCurve
+from sdgasnet.evaluation.plots import (
+    draw_accuracy,
+    draw_figures_by_threshold,
+    draw_losses,
+    draw_precision_by_recall,
+    plot_confusion,
+    read_metrics,
+)
 from sdgasnet.runtime.session import ModelSpec
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
+T = TypeVar("T")
 EXAMPLES = 8
-PLOT_DPI = 110
+JPEG_QUALITY = 88
+CLASS_COLUMNS = ("class", "objects", "AP50 %", "AP %", "found %", "right %", "best F1 %", "at score")
 
 
 def build_report(
-    measurement: Measurement,
-    document: Mapping[str, Any],
-    spec: ModelSpec,
-    title: str = "Surface-defect detection: results",
-    metrics_file: Path | None = None,
+    measurement: Measurement, document: Mapping[str, Any], spec: ModelSpec, run: Path | None = None
 ) -> str:
     """The page as text.
 
@@ -39,130 +50,145 @@ def build_report(
         measurement: What the model does on a split.
         document: The same as plain values, with ``model``, ``data`` and ``split``.
         spec: The model.
-        title: Heading.
-        metrics_file: ``metrics.csv`` of the run, if its curves are to be shown.
+        run: Run folder of the model; its recipe and the course of its training are shown.
 
     Returns:
         HTML without any outside reference.
+
+    Raises:
+        ImageError: An example can't be read.
+        MissingExtraError: matplotlib is not installed.
     """
-    plots = [
-        ("Precision, recall and threshold", plot_curves(measurement)),
-        ("Confusion", plot_confusion(measurement)),
-    ]
-    if metrics_file is not None:
-        plots.append(("Training", plot_losses(metrics_file)))
-    return PAGE.substitute(
-        title=escape(title),
-        headline=_headline(document),
-        facts=_facts(document, spec),
+    page = Template((files(__package__) / "results_page.html").read_text(encoding="utf-8"))
+    data = Path(document["data"]).name or str(document["data"])
+    return page.substitute(
+        title=escape(f"Defect detection on {data}: results"),
+        lead=escape(
+            f"{document['images']} pictures with {document['boxes']} labelled objects, split '{document['split']}'"
+        ),
+        tiles=_tiles(document),
         classes=_class_table(measurement, document),
-        plots="".join(f"<h2>{escape(name)}</h2>{_figure_tag(figure, name)}" for name, figure in plots),
+        threshold=f"{measurement.score_threshold:g}",
+        curves=_panel(draw_precision_by_recall, measurement, "precision by recall")
+        + _panel(draw_figures_by_threshold, measurement, "precision, recall and F1 by score threshold"),
+        confusion=_image(to_png(plot_confusion(measurement)), "png", "confusion matrix"),
         examples=_examples(measurement, spec),
+        training="" if run is None else _training(run),
+        facts=_fact_table(_measured_facts(document, spec)),
         version=escape(__version__),
+        date=date.today().isoformat(),
     )
 
 
-def _headline(document: Mapping[str, Any]) -> str:
+def _tiles(document: Mapping[str, Any]) -> str:
     here = document["at_score_threshold"]
-    tiles = [
-        (_percent(document["AP50"]), "AP50, %"),
-        (_percent(document["AP"]), "AP 0.50:0.95, %"),
-        (_percent(here["recall"]), f"of the objects found, % (score from {here['threshold']:.2f})"),
-        (_percent(here["precision"]), "of the detections right, %"),
-    ]
-    return "".join(f"<div class=tile><b>{value}</b><span>{escape(text)}</span></div>" for value, text in tiles)
-
-
-def _facts(document: Mapping[str, Any], spec: ModelSpec) -> str:
-    best = document["best_F1"]
-    facts = {
-        "Model": document["model"],
-        "Data": f"{document['data']}, split '{document['split']}'",
-        "Pictures": f"{document['images']} with {document['boxes']} labelled objects",
-        "Input": f"{spec.image_size[0]} x {spec.image_size[1]} pixels, {'grey' if spec.channels == 1 else 'RGB'}",
-        "Best F1": f"{_percent(best['F1'])} % at score {best['threshold']:.2f} "
-        f"(precision {_percent(best['precision'])} %, recall {_percent(best['recall'])} %)",
-        "AP75": f"{_percent(document['AP75'])} %",
-    }
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
+    score = f"at score {here['threshold']:g}"
+    tiles = (
+        (document["AP50"], "AP50: average precision at IoU 0.5"),
+        (document["AP"], "AP: average precision, IoU 0.50 to 0.95"),
+        (here["recall"], f"of the labelled objects are found, {score}"),
+        (here["precision"], f"of the detections are right, {score}"),
     )
-    return f"<table class=facts>{rows}</table>"
+    return "".join(
+        f'<div class="tile"><b>{_percent(value, " %")}</b><span>{escape(text)}</span></div>'
+        for value, text in tiles
+    )
 
 
 def _class_table(measurement: Measurement, document: Mapping[str, Any]) -> str:
-    labels = [thing.label for record in measurement.records for thing in record.objects if not thing.crowd]
     rows = []
-    for number, name in enumerate(measurement.class_names):
+    for label, (name, curve) in enumerate(measurement.class_curves.items()):
+        swatch = f'<span class="swatch" style="background:{paper_colour(label)}"></span>'
         figures = document["per_class"][name]
-        best = measurement.class_curves[name].best()
-        cells = [labels.count(number), _percent(figures["AP50"]), _percent(figures["AP"])]
-        cells += [_percent(best["precision"]), _percent(best["recall"]), f"{best['threshold']:.2f}"]
-        rows.append(f"<tr><th>{escape(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    heads = ("class", "objects", "AP50 %", "AP %", "precision %", "recall %", "at score")
-    head = "".join(f"<th>{text}</th>" for text in heads)
-    note = "<p class=note>Precision and recall at the score of the class's best F1, at IoU 0.5.</p>"
-    return f"<div class=wide><table class=numbers><tr>{head}</tr>{''.join(rows)}</table></div>{note}"
+        rows.append(_class_row(swatch + escape(name), figures, curve, measurement.score_threshold))
+    rows.append(_class_row("all", document, measurement.curve, measurement.score_threshold))
+    head = "".join(f"<th>{text}</th>" for text in CLASS_COLUMNS)
+    return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _class_row(name: str, figures: Mapping[str, Any], curve: OperatingCurve, score_threshold: float) -> str:
+    here = curve.at(score_threshold)
+    shares = [_percent(value) for value in (figures["AP50"], figures["AP"], here["recall"], here["precision"])]
+    cells = [str(curve.objects), *shares, *_best(curve)]
+    return f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _best(curve: OperatingCurve) -> tuple[str, str]:
+    best = curve.best()
+    return ("–", "–") if best is None else (_percent(best["F1"]), f"{best['threshold']:.2f}")
 
 
 def _examples(measurement: Measurement, spec: ModelSpec) -> str:
-    sheet = sheet_of_predictions(measurement, spec.channels, EXAMPLES, measurement.score_threshold)
     cards = []
-    for name, truth, found in sheet:
+    for example in choose_examples(measurement, spec.channels, EXAMPLES):
         pair = "".join(
-            f"<figure>{_picture_tag(picture, f'{name}, {what}')}<figcaption>{what}</figcaption></figure>"
-            for what, picture in (("labelled", truth), ("detected", found))
+            f"<figure>{_picture(picture, f'{example.name}, {what}')}<figcaption>{what}</figcaption></figure>"
+            for what, picture in (("labelled", example.labelled), ("detected", example.detected))
         )
-        cards.append(f"<div class=card><p>{escape(Path(name).name)}</p><div class=pair>{pair}</div></div>")
-    return f"<div class=cards>{''.join(cards)}</div>"
+        cards.append(f'<div class="card"><p>{escape(example.name)}</p><div class="pair">{pair}</div></div>')
+    return "".join(cards)
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+def _training(run: Path) -> str:
+    """How the model of a run folder came about; what the folder does not hold is left out."""
+    recipe_file, metrics_file = run / "recipe.yaml", run / "metrics.csv"
+    facts, curves = {}, ""
+    if recipe_file.is_file():
+        recipe = load_recipe(recipe_file)
+        facts = {
+            "Network": f"preset {recipe.model.preset}: backbone {recipe.model.backbone}, "
+            f"fusion {recipe.model.fusion}, enhancement {recipe.model.enhance}, neck {recipe.model.neck_block}",
+            "Optimiser": f"{recipe.training.optimizer}, learning rate {recipe.training.learning_rate:g}, "
+            f"batch {recipe.training.batch_size}, seed {recipe.training.seed}",
+            "Augmentation": f"mosaic {recipe.augmentation.mosaic:g}, mixup {recipe.augmentation.mixup:g}, "
+            f"scale {recipe.augmentation.scale:g}, flips {recipe.augmentation.flip_horizontal:g} and "
+            f"{recipe.augmentation.flip_vertical:g}",
+        }
+    if metrics_file.is_file():
+        rows = read_metrics(metrics_file)
+        minutes = sum(float(row["train_seconds"]) for row in rows) / 60
+        facts["Epochs"] = f"{rows[-1]['epoch']}, {minutes:.1f} minutes of training"
+        pair = _panel(draw_losses, rows, "losses by epoch") + _panel(draw_accuracy, rows, "accuracy by epoch")
+        curves = f'<div class="plots">{pair}</div>'
+    return f"<h2>How it was trained</h2>{_fact_table(facts)}{curves}" if facts else ""
 
 
-def _figure_tag(figure: Figure, text: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=PLOT_DPI, format="png")
-    return _data_tag(buffer.getvalue(), "png", text)
+def _measured_facts(document: Mapping[str, Any], spec: ModelSpec) -> dict[str, str]:
+    hardware, settings = describe_hardware(), document["detection"]
+    return {
+        "Model": str(document["model"]),
+        "Data": f"{document['data']}, split '{document['split']}'",
+        "Input": f"{spec.image_size[0]} x {spec.image_size[1]} pixels, {'grey' if spec.channels == 1 else 'RGB'}",
+        "AP75": _percent(document["AP75"], " %"),
+        "AP by size": f"below 32 x 32 pixels {_percent(document['AP_small'])}, up to 96 x 96 "
+        f"{_percent(document['AP_medium'])}, above {_percent(document['AP_large'])}",
+        "Detection": f"score threshold {settings['score_threshold']:g}, suppression at IoU "
+        f"{settings['iou_threshold']:g}, at most {settings['max_detections']} a picture",
+        "Machine": f"{hardware['processor']}, {hardware['cores']} cores",
+        "Versions": ", ".join(f"{name} {number}" for name, number in describe_versions().items()),
+    }
 
 
-def _picture_tag(picture: NDArray[np.uint8], text: str) -> str:
-    encoded = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    return _data_tag(encoded.tobytes(), "jpeg", text)
+def _fact_table(facts: Mapping[str, str]) -> str:
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    return f'<table class="facts">{rows}</table>'
 
 
-def _data_tag(data: bytes, kind: str, text: str) -> str:
+def _percent(value: float | None, unit: str = "") -> str:
+    return "–" if value is None else f"{100 * value:.1f}{unit}"
+
+
+def _panel(draw: Callable[[Axes, T], None], what: T, text: str) -> str:
+    """A figure of its own rather than half of a wide one: on a phone they stand below each other."""
+    with panels(1) as (figure, (axes,)):
+        draw(axes, what)
+    return f"<figure>{_image(to_png(figure), 'png', text)}</figure>"
+
+
+def _picture(picture: NDArray[np.uint8], text: str) -> str:
+    encoded = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return _image(encoded.tobytes(), "jpeg", text)
+
+
+def _image(data: bytes, kind: str, text: str) -> str:
     return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
-
-
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.6rem; margin: .5rem 0 1rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .8rem; }
-.tile { border: 1px solid #ccd3da; border-radius: .5rem; padding: .8rem; }
-.tile b { display: block; font-size: 1.8rem; } .tile span { font-size: .85rem; color: #444; }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #e2e6ea; vertical-align: top; }
-.facts th { width: 8rem; } .facts td { overflow-wrap: anywhere; }
-.numbers td, .numbers tr:first-child th:not(:first-child) { text-align: right; } .wide { overflow-x: auto; }
-img { max-width: 100%; height: auto; } .note, footer { font-size: .85rem; color: #444; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(27rem, 100%), 1fr)); gap: 1rem; }
-.card { break-inside: avoid; border: 1px solid #ccd3da; border-radius: .5rem; padding: .6rem; }
-.card p { margin: 0 0 .4rem; font-size: .85rem; overflow-wrap: anywhere; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; } figure { margin: 0; }
-figcaption { font-size: .85rem; color: #444; text-align: center; }
-@media print { body { max-width: none; font-size: 12px; } h2 { break-after: avoid; } }
-</style></head><body>
-<h1>$title</h1>
-<div class="tiles">$headline</div>
-<h2>What was measured</h2>$facts
-<h2>By class</h2>$classes
-$plots
-<h2>Examples, spread over the split</h2>$examples
-<footer><p>AP: COCO protocol. Made by sdgasnet $version.</p></footer>
-</body></html>
-""")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
+from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.errors import ImageError
 from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
@@ -20,6 +22,7 @@ class Detector:
 
     Args:
         session: The model in a runtime.
+        settings: Thresholds and limits instead of the model's own; whoever passes them says so in the output.
 
     Example:
         >>> from sdgasnet.models.session import load_detector  # doctest: +SKIP
@@ -27,13 +30,18 @@ class Detector:
         >>> detector.detect(read_image(Path("sheet.png"), detector.spec.channels))  # doctest: +SKIP
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, settings: DetectionConfig | None = None) -> None:
         self._session = session
+        self._spec = session.spec if settings is None else replace(session.spec, detection=settings)
 
     @property
     def spec(self) -> ModelSpec:
         """What the model expects and says."""
-        return self._session.spec
+        return self._spec
+
+    def with_settings(self, settings: DetectionConfig) -> Detector:
+        """The same model with other thresholds and limits."""
+        return Detector(self._session, settings)
 
     def detect(self, image: Image, score_threshold: float | None = None) -> Detections:
         """Detections in one picture.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import resource
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +11,13 @@ import torch
 
 from sdgasnet.data.index import require_split
 from sdgasnet.data.records import DatasetIndex
+from sdgasnet.evaluation import environment
 from sdgasnet.evaluation.measure import Measurement, measure
-from sdgasnet.evaluation.plots import (
-    plot_confusion,
-    plot_curves,
-    plot_labels,
-    plot_losses,
-    plot_sheet,
-    save_figure,
-    sheet_of_predictions,
-)
+from sdgasnet.evaluation.plot_folder import write_plots
 from sdgasnet.models.checkpoint import ModelFile, read_document
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.run_folder import RunFolder
-
-SHEET_PICTURES = 6
 
 
 def finish_run(
@@ -65,17 +53,12 @@ def finish_run(
             "seconds_per_epoch": round(training.get("seconds", 0.0) / max(1, model.epoch), 2),
             "peak_memory_mebibytes": peak_memory(),
             "data_hash": index.content_hash,
-            "hardware": describe_hardware(),
-            "versions": describe_versions(),
+            "hardware": describe_training_hardware(),
+            "versions": environment.describe_versions(),
         }
     )
-    save_figure(plot_losses(run.metrics_file), run.plots / "losses.png")
-    save_figure(plot_curves(measurement), run.plots / "curves.png")
-    save_figure(plot_confusion(measurement), run.plots / "confusion.png")
-    train_records = require_split(index, recipe.data.train_split)
-    save_figure(plot_labels(train_records, model.class_names), run.plots / "labels.png")
-    sheet = sheet_of_predictions(measurement, recipe.model.channels, SHEET_PICTURES, measurement.score_threshold)
-    save_figure(plot_sheet(sheet), run.plots / "predictions.png")
+    labelled = require_split(index, recipe.data.train_split)
+    write_plots(run.plots, measurement, recipe.model.channels, labelled, run.metrics_file)
     return measurement
 
 
@@ -86,19 +69,9 @@ def peak_memory() -> dict[str, int]:
     return {"training": own // 1024, "loading": child // 1024}
 
 
-def describe_hardware() -> dict[str, Any]:
-    """Processor, cores, and GPU if there is one."""
-    described: dict[str, Any] = {
-        "processor": torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
+def describe_training_hardware() -> dict[str, Any]:
+    """Processor, cores, threads, and GPU if there is one."""
+    described: dict[str, Any] = {**environment.describe_hardware(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         described["gpu"] = torch.cuda.get_device_name()
     return described
-
-
-def describe_versions() -> dict[str, str]:
-    """Versions that figures may depend on."""
-    packages = ("sdgasnet", "torch", "numpy", "opencv-python-headless", "faster-coco-eval")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

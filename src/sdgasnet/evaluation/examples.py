@@ -1,0 +1,91 @@
+"""Pictures with their labels beside what was detected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sdgasnet.evaluation.figures import panels
+from sdgasnet.evaluation.measure import Measurement
+from sdgasnet.imaging.draw import draw_boxes, draw_detections
+from sdgasnet.imaging.image import Channels, read_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LONGEST_SIDE = 960
+"""Larger drawings are reduced: a page of them is to be opened on a phone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One picture, twice.
+
+    Attributes:
+        name: Of the picture.
+        labelled: ``(H, W, 3)`` uint8 RGB with the labels drawn.
+        detected: The same with the detections.
+    """
+
+    name: str
+    labelled: NDArray[np.uint8]
+    detected: NDArray[np.uint8]
+
+
+def choose_examples(measurement: Measurement, channels: Channels, count: int) -> list[Example]:
+    """Pictures spread evenly over the split, not the best ones, at the measured score threshold.
+
+    Args:
+        measurement: Detections and labels.
+        channels: As the model reads them.
+        count: How many pictures at most.
+
+    Returns:
+        In the order of the split.
+
+    Raises:
+        ImageError: A picture can't be read.
+    """
+    total = len(measurement.records)
+    chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    return [_draw(measurement, channels, number) for number in chosen]
+
+
+def plot_examples(examples: Sequence[Example]) -> Figure:
+    """Labels above detections, one column a picture."""
+    count = max(1, len(examples))
+    with panels(2 * count, (1.6, 6.8)) as (figure, _):
+        figure.clear()
+        axes = figure.subplots(2, count, squeeze=False)
+        for column, example in enumerate(examples):
+            axes[0, column].imshow(example.labelled)
+            axes[0, column].set_title(f"{Path(example.name).name}\nlabelled")
+            axes[1, column].imshow(example.detected)
+            axes[1, column].set_title("detected")
+        for one in axes.flat:
+            one.set_axis_off()
+    return figure
+
+
+def _draw(measurement: Measurement, channels: Channels, number: int) -> Example:
+    record, names = measurement.records[number], measurement.class_names
+    image = read_image(record.path, channels)
+    boxes = np.array([thing.box_xyxy for thing in record.objects], dtype=np.float64).reshape(-1, 4)
+    labels = [thing.label for thing in record.objects]
+    labelled = draw_boxes(image, boxes, labels, [names[label] for label in labels])
+    found = measurement.detections[number].above(measurement.score_threshold)
+    return Example(record.name, _reduce(labelled), _reduce(draw_detections(image, found, names)))
+
+
+def _reduce(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = LONGEST_SIDE / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
