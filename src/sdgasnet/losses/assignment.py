@@ -10,7 +10,7 @@ from torch import Tensor
 from sdgasnet.config.schema import LossConfig
 from sdgasnet.losses.overlap import pairwise_iou
 
-PAIRS_AT_ONCE = 2**19
+PAIRS_AT_ONCE = 2**16
 """Objects times points that are worked on together: bounds memory, and what fits a cache is faster."""
 
 
