@@ -176,7 +176,9 @@ class Loader:
         try:
             for batch in self._batches:
                 if isinstance(batch, ImageError):
-                    raise batch
+                    # Not `batch` itself: its traceback would hold this frame and so the loader in a cycle, and
+                    # torch waits seconds for loader processes that end by garbage collection.
+                    raise ImageError(*batch.args)
                 yield batch
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
