@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +31,9 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        # A parent that is a file, or a read-only folder, lets nothing be removed either.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise not_written(path, error) from None
 
 

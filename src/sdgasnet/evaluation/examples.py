@@ -60,15 +60,13 @@ def choose_examples(measurement: Measurement, channels: Channels, count: int) ->
 def plot_examples(examples: Sequence[Example]) -> Figure:
     """Labels above detections, one column a picture."""
     count = max(1, len(examples))
-    with panels(2 * count, (1.6, 6.8)) as (figure, _):
-        figure.clear()
-        axes = figure.subplots(2, count, squeeze=False)
-        for column, example in enumerate(examples):
-            axes[0, column].imshow(example.labelled)
-            axes[0, column].set_title(f"{Path(example.name).name}\nlabelled")
-            axes[1, column].imshow(example.detected)
-            axes[1, column].set_title("detected")
-        for one in axes.flat:
+    with panels(2, count, (3.2, 3.4)) as (figure, axes):
+        for example, above, below in zip(examples, axes[:count], axes[count:], strict=False):
+            above.imshow(example.labelled)
+            above.set_title(f"{Path(example.name).name}\nlabelled")
+            below.imshow(example.detected)
+            below.set_title("detected")
+        for one in axes:
             one.set_axis_off()
     return figure
 

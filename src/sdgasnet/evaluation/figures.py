@@ -41,22 +41,23 @@ def require_plotting() -> None:
 
 
 @contextmanager
-def panels(count: int, size: tuple[float, float] = PANEL_SIZE) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure with panels side by side, in the common style.
+def panels(rows: int, columns: int, size: tuple[float, float] = PANEL_SIZE) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of panels in the common style.
 
     Args:
-        count: Number of panels, >= 1.
+        rows: Rows of panels, >= 1.
+        columns: Panels in a row, >= 1.
         size: Width and height of one panel, inches.
 
     Yields:
-        The figure and its panels.
+        The figure and its panels, row by row.
     """
     with _style():
         from matplotlib.figure import Figure
 
         # Not by pyplot: that keeps every figure, and would change the backend of a notebook.
-        figure = Figure(figsize=(count * size[0], size[1]), layout="constrained")
-        yield figure, list(figure.subplots(1, count, squeeze=False)[0])
+        figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+        yield figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 @contextmanager

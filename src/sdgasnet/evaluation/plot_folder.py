@@ -33,12 +33,15 @@ def write_plots(
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OutputError: A file can't be written.
+        OutputError: A file can't be written, or ``metrics_file`` is something else.
     """
-    save_figure(plot_curves(measurement), folder / "curves.png")
-    save_figure(plot_confusion(measurement), folder / "confusion.png")
-    examples = choose_examples(measurement, channels, SHEET_PICTURES)
-    save_figure(plot_examples(examples), folder / "predictions.png")
-    save_figure(plot_labels(labelled, measurement.class_names), folder / "labels.png")
+    figures = {
+        "curves.png": plot_curves(measurement),
+        "confusion.png": plot_confusion(measurement),
+        "predictions.png": plot_examples(choose_examples(measurement, channels, SHEET_PICTURES)),
+        "labels.png": plot_labels(labelled, measurement.class_names),
+    }
     if metrics_file is not None:
-        save_figure(plot_training(metrics_file), folder / "losses.png")
+        figures["losses.png"] = plot_training(metrics_file)
+    for name, figure in figures.items():
+        save_figure(figure, folder / name)

@@ -43,7 +43,7 @@ def plot_training(metrics_file: Path) -> Figure:
         OutputError: It is not such a file.
     """
     rows = read_metrics(metrics_file)
-    with panels(2) as (figure, (left, right)):
+    with panels(1, 2) as (figure, (left, right)):
         draw_losses(left, rows)
         draw_accuracy(right, rows)
     return figure
@@ -51,7 +51,7 @@ def plot_training(metrics_file: Path) -> Figure:
 
 def plot_curves(measurement: Measurement) -> Figure:
     """Precision against recall a class; precision, recall and F1 against the threshold."""
-    with panels(2) as (figure, (left, right)):
+    with panels(1, 2) as (figure, (left, right)):
         draw_precision_by_recall(left, measurement)
         draw_figures_by_threshold(right, measurement)
     return figure
@@ -60,14 +60,14 @@ def plot_curves(measurement: Measurement) -> Figure:
 def plot_confusion(measurement: Measurement) -> Figure:
     """Confusion matrix at the score threshold: counts and shares of the row, shaded by the share."""
     side = max(PANEL_SIZE[0], 1.6 + 0.62 * (len(measurement.class_names) + 1))
-    with panels(1, (side, 0.9 * side)) as (figure, (axes,)):
+    with panels(1, 1, (side, 0.9 * side)) as (figure, (axes,)):
         draw_confusion(axes, measurement)
     return figure
 
 
 def plot_labels(records: Sequence[ImageRecord], class_names: Sequence[str]) -> Figure:
     """What is labelled: objects a class, sizes and positions of boxes, objects a picture."""
-    with panels(4, (4.4, 3.9)) as (figure, (classes, sizes, places, numbers)):
+    with panels(2, 2) as (figure, (classes, sizes, places, numbers)):
         draw_class_balance(classes, records, class_names)
         draw_box_sizes(sizes, records, class_names)
         draw_positions(places, records)
@@ -112,23 +112,24 @@ def draw_precision_by_recall(axes: Axes, measurement: Measurement) -> None:
         axes.plot(recall, precision, class_line(label), color=paper_colour(label), linewidth=1.4, label=caption)
     axes.set(xlim=(0, 100), ylim=(0, 102))
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(title="AP50, %", loc="lower left", frameon=True, framealpha=0.8, edgecolor="none")
+        # Below the panel: weak classes fill the lower left corner, strong ones the upper right.
+        axes.legend(title="AP50, %", loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
     finish_axes(axes, "Precision and recall by class, IoU 0.5", "recall, %", "precision, %")
 
 
 def draw_figures_by_threshold(axes: Axes, measurement: Measurement) -> None:
-    """Precision, recall and F1 over all classes, with the model's threshold and that of the best F1."""
+    """Precision, recall and F1 over all classes, with the threshold in use and that of the best F1."""
     curve = measurement.curve
     lines = (("precision", curve.precision), ("recall", curve.recall), ("F1", curve.f1))
     for (name, values), line, colour in zip(lines, LINES, COLOURS, strict=False):
         axes.plot(THRESHOLDS, 100 * values(THRESHOLDS), line, color=colour, label=name)
-    axes.axvline(measurement.score_threshold, color="#555555", linewidth=1, label="model's threshold")
+    axes.axvline(measurement.score_threshold, color="#555555", linewidth=1, label="threshold in use")
     best = curve.best()
     if best is not None and best["F1"] is not None:
         caption = f"best F1: {100 * best['F1']:.1f} at {best['threshold']:.2f}"
         axes.plot(best["threshold"], 100 * best["F1"], "o", color=COLOURS[2], markersize=6, label=caption)
     axes.set(xlim=(0, 1), ylim=(0, 102))
-    axes.legend(frameon=True, framealpha=0.8, edgecolor="none")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
     finish_axes(axes, "All classes by score threshold, IoU 0.5", "score threshold", "%")
 
 

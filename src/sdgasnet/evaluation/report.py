@@ -60,11 +60,10 @@ def build_report(
         MissingExtraError: matplotlib is not installed.
     """
     page = Template((files(__package__) / "results_page.html").read_text(encoding="utf-8"))
-    data = Path(document["data"]).name or str(document["data"])
     return page.substitute(
-        title=escape(f"Defect detection on {data}: results"),
         lead=escape(
-            f"{document['images']} pictures with {document['boxes']} labelled objects, split '{document['split']}'"
+            f"Data set {Path(document['data']).name}, split '{document['split']}': {document['images']} pictures "
+            f"with {document['boxes']} labelled objects"
         ),
         tiles=_tiles(document),
         classes=_class_table(measurement, document),
@@ -180,7 +179,7 @@ def _percent(value: float | None, unit: str = "") -> str:
 
 def _panel(draw: Callable[[Axes, T], None], what: T, text: str) -> str:
     """A figure of its own rather than half of a wide one: on a phone they stand below each other."""
-    with panels(1) as (figure, (axes,)):
+    with panels(1, 1) as (figure, (axes,)):
         draw(axes, what)
     return f"<figure>{_image(to_png(figure), 'png', text)}</figure>"
 
