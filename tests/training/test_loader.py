@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sdgasnet.data.records import DatasetIndex, ImageRecord, ObjectRecord
 from sdgasnet.errors import ImageError, TrainingError
 from sdgasnet.training.augment import Sample
-from sdgasnet.training.loader import EpochBatches, TrainingSet, build_loader, collate
+from sdgasnet.training.loader import EpochBatches, TrainingSet, build_loader, collate, report_unless_left
 
 from .conftest import tiny_recipe
 
@@ -86,6 +86,7 @@ def test_a_picture_that_breaks_is_named_in_a_plain_message(
     with pytest.raises(ImageError, match=r"broken\.png") as caught:
         list(build_loader(dataset, EpochBatches(4, 4, seed=0), workers))
     assert "Traceback" not in str(caught.value)
+    del caught  # holds the loader in a cycle
     with pytest.raises(ImageError, match=r"broken\.png"):
         TrainingSet(records, tiny_recipe())
 
@@ -183,6 +184,16 @@ def test_a_killed_worker_is_a_training_error(index: DatasetIndex) -> None:
     dataset = Killer(index.splits["train"], tiny_recipe())
     with pytest.raises(TrainingError, match=r"training\.workers=0"):
         list(build_loader(dataset, EpochBatches(len(dataset), 8, seed=0), 1))
+
+
+def test_a_loader_process_reports_faults_but_not_that_the_other_end_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for error in (ConnectionResetError("gone"), BrokenPipeError("gone"), EOFError()):
+        report_unless_left(type(error), error, None)
+    assert capsys.readouterr().err == ""
+    report_unless_left(ValueError, ValueError("a fault"), None)
+    assert "a fault" in capsys.readouterr().err
 
 
 INTERRUPTED = """

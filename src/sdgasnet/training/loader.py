@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import cv2
@@ -242,7 +243,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
 def start_worker(_: int) -> None:
     """One thread a process, lower priority than the training process, and Ctrl-C left to the latter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = report_unless_left
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(5)
+
+
+def report_unless_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what went wrong in a loader process, but not that the training process left while taking a batch."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
