@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -52,11 +54,20 @@ def test_colour_comes_in_rgb_order(tmp_path: Path, dtype: type[np.generic]) -> N
     assert read.dtype == dtype
 
 
-def test_equal_channels_stay_exact_as_grey(tmp_path: Path) -> None:
-    pixels = grey()
-    path = save(tmp_path / "a.png", np.repeat(pixels[:, :, None], 3, axis=2))
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_equal_channels_stay_exact_as_grey(tmp_path: Path, suffix: str, dtype: type[np.generic]) -> None:
+    if suffix == ".bmp" and dtype is np.uint16:
+        pytest.skip("BMP holds eight bits only")
+    pixels = grey(dtype)
+    path = save(tmp_path / f"a{suffix}", np.repeat(pixels[:, :, None], 3, axis=2))
     assert np.array_equal(read_image(path, 1)[:, :, 0], pixels)
-    assert stored_layout(path) == (3, np.uint8, True)
+    assert stored_layout(path) == (3, dtype, True)
+
+
+def test_a_grey_jpeg_stored_as_colour_gives_the_same_values_either_way(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", np.repeat(grey()[:, :, None], 3, axis=2))
+    assert np.array_equal(np.repeat(read_image(path, 1), 3, axis=2), read_image(path, 3))
 
 
 def test_transparency_is_dropped(tmp_path: Path) -> None:
@@ -72,8 +83,46 @@ def test_palette_is_expanded(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.png", 3)[0].tolist() == [[255, 0, 0], [0, 0, 255]]
 
 
+def exif(orientation: int) -> bytes:
+    """A TIFF structure that says one thing: how the picture is turned."""
+    entry = struct.pack("<HHI", 0x0112, 3, 1) + struct.pack("<HH", orientation, 0)
+    return b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
+
+
+def jpeg_with_segment(data: bytes, body: bytes) -> bytes:
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, depth: int, colour: int, row: bytes, *extra: bytes) -> bytes:
+    """A PNG of one row."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(b"\0" + row))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + pixels + png_chunk(b"IEND", b"")
+
+
+def write_turned(path: Path, stored: NDArray[np.generic], orientation: int) -> None:
+    """A picture whose file says that it is to be turned."""
+    stored = np.ascontiguousarray(stored)
+    if path.suffix == ".tif":
+        image = pytest.importorskip("PIL.Image")
+        image.fromarray(stored).save(path, tiffinfo={0x0112: orientation})
+        return
+    data = cv2.imencode(path.suffix, stored, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    if path.suffix == ".jpg":
+        data = jpeg_with_segment(data, b"Exif\0\0" + exif(orientation))
+    else:
+        after_header = data.index(b"IDAT") - 4
+        data = data[:after_header] + png_chunk(b"eXIf", exif(orientation)) + data[after_header:]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
+def test_exif_rotation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
     upright = np.zeros((16, 32), np.uint8)
     upright[:8, :8] = 255
     stored = {
@@ -86,27 +135,124 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
         7: np.rot90(upright.T, 2),
         8: np.rot90(upright, -1),
     }[orientation]
-    data = cv2.imencode(".jpg", np.ascontiguousarray(stored), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
-    entry = struct.pack("<HHI", 0x0112, 3, 1) + struct.pack("<HH", orientation, 0)
-    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
-    body = b"Exif\0\0" + tiff
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + data[2:])
+    path = tmp_path / f"a{suffix}"
+    write_turned(path, stored, orientation)
+    channels: Literal[1, 3]
     for channels in (1, 3):
-        read = read_image(path, channels)  # type: ignore[arg-type]
+        read = read_image(path, channels)
         assert read.shape[:2] == (16, 32)
         assert read[2:6, 2:6].min() > 200
         assert read[10:, 12:].max() < 60
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
-@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
 def test_a_cut_off_file_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
     whole = cv2.imencode(suffix, RNG.integers(0, 255, (64, 64), dtype=np.uint8))[1].tobytes()
     path = tmp_path / f"cut{suffix}"
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ImageError, match=path.name):
         read_image(path, 1)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture(tmp_path: Path) -> None:
+    thumbnail = cv2.imencode(".jpg", np.zeros((16, 16), np.uint8))[1].tobytes()
+    whole = jpeg_with_segment(cv2.imencode(".jpg", grey())[1].tobytes(), b"Exif\0\0" + thumbnail)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole)
+    assert read_image(path, 1).shape == (24, 40, 1)
+    path.write_bytes(whole[:-100])
+    with pytest.raises(ImageError, match="cut off"):
+        read_image(path, 1)
+
+
+def test_bytes_behind_the_end_do_no_harm(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png", ".bmp"):
+        path = save(tmp_path / f"a{suffix}", grey())
+        path.write_bytes(path.read_bytes() + bytes(5000))
+        assert read_image(path, 1).shape == (24, 40, 1)
+
+
+def test_a_damaged_png_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", grey())
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(path, 1)
+
+
+def test_a_damaged_jpeg_is_refused_and_the_decoder_is_not_heard(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path / "a.jpg", RNG.integers(0, 255, (128, 128), dtype=np.uint8))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    with pytest.raises(ImageError, match=r"damaged \(Corrupt JPEG data"):
+        read_image(path, 1)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_jpeg_padded_by_its_camera_is_read_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = save(tmp_path / "a.jpg", grey())
+    path.write_bytes(path.read_bytes()[:-2] + bytes(9) + b"\xff\xd9")
+    assert read_image(path, 1).shape == (24, 40, 1)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_bad_colour_profile_does_no_harm(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(2, 8, 0, bytes([10, 200]), png_chunk(b"iCCP", b"bad\0\0" + zlib.compress(b"none"))))
+    assert read_image(path, 1).ravel().tolist() == [10, 200]
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "row", "expected"),
+    [
+        (4, 1, 0b0101_0000, [0, 255, 0, 255]),
+        (4, 2, 0b00_01_10_11, [0, 85, 170, 255]),
+        (2, 4, 0b0000_1111, [0, 255]),
+    ],
+)
+def test_few_bits_are_spread_over_the_full_scale(
+    tmp_path: Path, width: int, depth: int, row: int, expected: list[int]
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(width, depth, 0, bytes([row])))
+    assert read_image(path, 1).ravel().tolist() == expected
+    assert read_image(path, 3)[0, :, 1].tolist() == expected
+
+
+def test_one_bit_tiff_and_bmp(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    picture = image.fromarray(np.eye(16, dtype=np.uint8) * 255).convert("1")
+    for name, options in (("a.bmp", {}), ("a.tif", {}), ("fax.tif", {"compression": "group4"})):
+        picture.save(tmp_path / name, **options)
+        assert np.array_equal(read_image(tmp_path / name, 1)[:, :, 0], np.eye(16) * 255)
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "red.jpg", quality=100)
+    red, green, blue = read_image(tmp_path / "red.jpg", 3)[8, 8].tolist()
+    assert red > 230
+    assert max(green, blue) < 25
+
+
+@pytest.mark.parametrize("header", [12, 40])
+def test_bmp_with_either_header_is_read_whole_and_refused_cut(tmp_path: Path, header: int) -> None:
+    sides = struct.pack("<HHHH", 8, 4, 1, 24) if header == 12 else struct.pack("<iiHH24x", 8, 4, 1, 24)
+    pixels = RNG.integers(1, 255, (4, 8, 3), dtype=np.uint8)
+    start = 14 + header
+    data = struct.pack("<2sIII", b"BM", start + 96, 0, start) + struct.pack("<I", header) + sides
+    data += pixels[::-1].tobytes()
+    path = tmp_path / "a.bmp"
+    path.write_bytes(data)
+    assert np.array_equal(read_image(path, 3), pixels[:, :, ::-1])
+    path.write_bytes(data[:-1])
+    with pytest.raises(ImageError, match="cut off"):
+        read_image(path, 3)
 
 
 @pytest.mark.parametrize(
@@ -127,10 +273,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_image(tmp_path, 1)
 
 
-def test_float_picture_is_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.tiff", np.ones((5, 5), np.float32))
-    with pytest.raises(ImageError, match="float32"):
-        read_image(path, 1)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_other_pixel_types_are_refused_by_name(
+    tmp_path: Path, channels: Literal[1, 3], dtype: type[np.generic]
+) -> None:
+    path = save(tmp_path / "a.tiff", np.ones((5, 5), dtype))
+    with pytest.raises(ImageError, match=np.dtype(dtype).name):
+        read_image(path, channels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -146,6 +296,13 @@ def test_letterbox_keeps_type_and_fills_with_grey(dtype: type[np.generic], size:
     outside = np.ones((64, 96), bool)
     outside[top : top + height, left : left + width] = False
     assert (canvas[outside] == letterbox_value(dtype)).all()
+
+
+def test_a_shrunk_picture_is_averaged_along_the_side_that_shrinks() -> None:
+    image = np.zeros((1, 4000, 1), np.uint8)
+    image[:, ::5] = 250
+    canvas, resize_map = prepare_image(image, (32, 100))
+    assert (canvas[resize_map.offset[0]] == 50).all()
 
 
 def test_fitting_picture_is_not_changed() -> None:

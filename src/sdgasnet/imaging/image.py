@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sdgasnet.errors import ImageError
+from sdgasnet.imaging.decoder_messages import captured_messages
+from sdgasnet.imaging.file_structure import is_whole
 from sdgasnet.imaging.geometry import ResizeMap
 
 Channels = Literal[1, 3]
@@ -27,6 +29,9 @@ _READ_FLAGS: dict[Channels, int] = {
     3: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
 }
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED
+_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
+_HARMLESS = "extraneous bytes before marker"
+"""Some cameras pad their files; libjpeg finds these bytes odd and skips them."""
 
 
 def full_scale(dtype: DTypeLike) -> int:
@@ -42,30 +47,23 @@ def full_scale(dtype: DTypeLike) -> int:
 def read_image(path: Path, channels: Channels) -> Image:
     """Read a picture, turned upright, with as many channels as asked for.
 
-    Palettes are expanded, transparency is dropped, EXIF rotation is applied. A grey picture asked for with
+    Palettes are expanded, fewer than 8 bits are spread over the full scale, transparency is dropped (an 8-bit
+    TIFF comes multiplied by it), CMYK becomes RGB, EXIF rotation is applied. A grey picture asked for with
     three channels has three equal ones; a colour picture asked for with one is converted by luminance, equal
-    channels staying exact.
+    channels staying exact. Of several pages the first is read.
 
     Args:
-        path: PNG, JPEG, BMP or TIFF file.
+        path: PNG, JPEG, BMP or TIFF file; its content decides, not its suffix.
         channels: 1 (grey) or 3 (RGB).
 
     Returns:
         ``(H, W, channels)`` uint8 or uint16, as deep as the file.
 
     Raises:
-        ImageError: The file is missing, empty, cut off, or not a picture of 8 or 16 bits.
+        ImageError: The file is missing, empty, cut off, damaged, or not a picture of 8 or 16 bits.
     """
-    data = read_bytes(path)
-    require_complete(data, path)
-    pixels = _decode(data, _READ_FLAGS[channels])
-    if pixels is None:
-        raise ImageError(
-            f"Picture {path} can't be decoded: it starts with {data[:8]!r}. "
-            "Expected PNG, JPEG, BMP or TIFF; export it again or leave it out."
-        )
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"Picture {path} has pixels of type {pixels.dtype}; expected 8 or 16 bits without sign.")
+    data = _read_bytes(path)
+    pixels = _decode(data, _READ_FLAGS[channels], path)
     if channels == 3:
         return np.ascontiguousarray(pixels[:, :, ::-1])
     return np.ascontiguousarray(pixels[:, :, None])
@@ -83,11 +81,7 @@ def stored_layout(path: Path) -> tuple[int, type[np.generic], bool]:
     Raises:
         ImageError: As :func:`read_image`.
     """
-    data = read_bytes(path)
-    require_complete(data, path)
-    pixels = _decode(data, _READ_AS_STORED)
-    if pixels is None:
-        raise ImageError(f"Picture {path} can't be decoded; expected PNG, JPEG, BMP or TIFF.")
+    pixels = _decode(_read_bytes(path), _READ_AS_STORED, path)
     if pixels.ndim == 2:
         return 1, pixels.dtype.type, False
     colours = pixels[:, :, :3]
@@ -95,12 +89,7 @@ def stored_layout(path: Path) -> tuple[int, type[np.generic], bool]:
     return pixels.shape[2], pixels.dtype.type, equal
 
 
-def read_bytes(path: Path) -> bytes:
-    """The whole file.
-
-    Raises:
-        ImageError: The file is missing, a folder, unreadable or empty.
-    """
+def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -114,57 +103,40 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def require_complete(data: bytes, path: Path) -> None:
-    """Refuse a file whose end is missing; decoders fill the rest with grey and say nothing.
-
-    Args:
-        data: The file's bytes.
-        path: For the message.
-
-    Raises:
-        ImageError: The file is cut off.
-    """
-    for magic, complete in _COMPLETENESS.items():
-        if data.startswith(magic):
-            if not complete(data):
-                raise ImageError(f"Picture {path} is cut off after {len(data)} bytes. Copy or export it again.")
-            return
-
-
-def _jpeg_is_complete(data: bytes) -> bool:
-    """An end marker stands behind the start of the scan; cameras may append bytes to it."""
-    return data.rfind(b"\xff\xd9") > data.find(b"\xff\xda") >= 0
-
-
-def _png_is_complete(data: bytes) -> bool:
-    return b"IEND\xae\x42\x60\x82" in data[-4096:]
-
-
-def _bmp_is_complete(data: bytes) -> bool:
-    if len(data) < 30:
-        return False
-    start, header, width, height, _, bits = struct.unpack_from("<IIiiHH", data, 10)
-    row = (width * bits + 31) // 32 * 4
-    compressed = header >= 40 and len(data) >= 34 and struct.unpack_from("<I", data, 30)[0] in (1, 2)
-    return compressed or bool(len(data) >= start + row * abs(height))
-
-
-_COMPLETENESS = {
-    b"\xff\xd8": _jpeg_is_complete,
-    b"\x89PNG": _png_is_complete,
-    b"BM": _bmp_is_complete,
-}
-
-
-def _decode(data: bytes, flags: int) -> NDArray[Any] | None:
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+def _decode(data: bytes, flags: int, path: Path) -> Image:
+    if not is_whole(data):
+        raise ImageError(
+            f"Picture {path} is cut off or damaged ({len(data)} bytes, without a valid end). "
+            "Copy or export it again."
+        )
+    pixels, damage = _decode_any(data, flags)
+    if damage:
+        raise ImageError(f"Picture {path} is damaged ({damage}). Copy or export it again.")
+    if pixels is None:
+        # OpenCV refuses some pixel types only when they are to become colours.
+        pixels, _ = _decode_any(data, _READ_AS_STORED)
+        if pixels is None or pixels.dtype in (np.uint8, np.uint16):
+            raise ImageError(
+                f"Picture {path} can't be decoded: it starts with {data[:8]!r}. "
+                "Expected PNG, JPEG, BMP or TIFF; export it again or leave it out."
+            )
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"Picture {path} has pixels of type {pixels.dtype}; expected 8 or 16 bits without sign. "
+            "Export it as 16-bit PNG or TIFF."
+        )
     return pixels
+
+
+def _decode_any(data: bytes, flags: int) -> tuple[NDArray[Any] | None, str]:
+    """Pixels of any type, None if there are none; and what the decoder says of damage, empty if nothing."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    pixels: NDArray[Any] | None = None
+    with captured_messages() as lines, suppress(cv2.error):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    cv2.utils.logging.setLogLevel(level)
+    damage = [line for line in lines if line.startswith(_DAMAGE) and _HARMLESS not in line]
+    return pixels, "; ".join(damage)
 
 
 def prepare_image(image: Image, image_size: tuple[int, int]) -> tuple[Image, ResizeMap]:
@@ -179,7 +151,7 @@ def prepare_image(image: Image, image_size: tuple[int, int]) -> tuple[Image, Res
     """
     resize_map = ResizeMap.letterbox((image.shape[0], image.shape[1]), image_size)
     height, width = resize_map.resized_size
-    shrinks = height < image.shape[0]
+    shrinks = height < image.shape[0] or width < image.shape[1]
     if (height, width) == image.shape[:2]:
         resized = image
     else:

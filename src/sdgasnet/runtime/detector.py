@@ -71,6 +71,8 @@ class Detector:
         Returns:
             One result a picture.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
         stream = iter(images)
         while batch := list(islice(stream, batch_size)):
             yield from self._detect_batch(batch, score_threshold)
@@ -101,7 +103,8 @@ class Detector:
 
     def _prepare(self, image: Image) -> tuple[Image, ResizeMap]:
         channels = self.spec.channels
-        if image.ndim != 3 or image.shape[2] != channels or image.dtype not in (np.uint8, np.uint16):
+        known = image.dtype in (np.uint8, np.uint16)
+        if image.ndim != 3 or image.shape[2] != channels or image.size == 0 or not known:
             raise ImageError(
                 f"The model expects pictures (H, W, {channels}) of uint8 or uint16; "
                 f"found {image.shape} of {image.dtype}. read_image(path, {channels}) gives what it expects."
