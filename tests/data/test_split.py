@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from sdgasnet.data.index import load_dataset
-from sdgasnet.data.split import parse_parts, split_dataset
+from sdgasnet.data.split import draw_share, parse_parts, split_dataset
 from sdgasnet.errors import ConfigError, DataError
 
 PARTS = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -14,6 +14,18 @@ PARTS = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 def labels(*classes):
     return "".join(f"{label} 0.5 0.5 0.2 0.{n + 2}\n" for n, label in enumerate(classes))
+
+
+def test_a_smaller_share_lies_within_a_larger(boards):
+    records = [record for split in boards.splits.values() for record in split]
+    small, large = draw_share(records, 0.1, seed=3), draw_share(records, 0.5, seed=3)
+    paths = [[record.path for record in part] for part in (small, large, records)]
+    assert len(small) == round(0.1 * len(records)) and len(large) == round(0.5 * len(records))
+    assert set(paths[0]) <= set(paths[1])
+    assert paths[1] == [path for path in paths[2] if path in set(paths[1])]
+    assert draw_share(records, 1.0, seed=0) == records
+    assert draw_share(records, 0.1, seed=4) != small
+    assert len(draw_share(records, 1e-9, seed=0)) == 1
 
 
 @pytest.fixture

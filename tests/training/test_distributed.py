@@ -19,7 +19,7 @@ from sdgasnet.config.loading import load_recipe
 from sdgasnet.data.index import load_dataset
 from sdgasnet.models.deploy import normalise
 from sdgasnet.models.network import Network
-from sdgasnet.training.launch import launch_fabric, normaliser_reduction
+from sdgasnet.training.launch import launch_fabric, leave_processes, normaliser_reduction
 from sdgasnet.training.loader import EpochBatches, TrainingSet, build_loader
 from sdgasnet.training.objective import DetectionObjective
 
@@ -39,6 +39,7 @@ fabric.backward(terms.total)
 loss = fabric.all_reduce(terms.total.detach(), reduce_op="mean")
 if fabric.is_global_zero:
     torch.save({"loss": loss, "gradients": {n: p.grad for n, p in plain.named_parameters()}}, out)
+leave_processes()
 """
 
 

@@ -47,6 +47,23 @@ def parse_parts(text: str) -> dict[str, float]:
     return parts
 
 
+def draw_share(records: Sequence[ImageRecord], share: float, seed: int) -> list[ImageRecord]:
+    """A random part of some pictures, in their old order; a smaller share of one seed lies within a larger.
+
+    Args:
+        records: Pictures.
+        share: In (0, 1]; at least one picture is kept.
+        seed: Of the random order.
+
+    Examples:
+        >>> draw_share([], 0.5, seed=0)
+        []
+    """
+    count = max(1, round(share * len(records)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(records))[:count])
+    return [records[position] for position in chosen.tolist()]
+
+
 def split_dataset(index: DatasetIndex, parts: Mapping[str, float], group: str | None, seed: int) -> DatasetIndex:
     """Share all pictures out anew.
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -45,6 +46,12 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def leave_processes() -> None:
+    """Take leave of the other processes; one that ends without it may be aborted by its own sockets' thread."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def is_first_process() -> bool:

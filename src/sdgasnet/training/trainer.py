@@ -19,6 +19,7 @@ from sdgasnet.config.schema import Recipe
 from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.index import require_split
 from sdgasnet.data.records import DatasetIndex
+from sdgasnet.data.split import draw_share
 from sdgasnet.errors import ConfigError, TrainingError
 from sdgasnet.evaluation.average_precision import compute_average_precision
 from sdgasnet.evaluation.measure import detect_records
@@ -30,7 +31,13 @@ from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.ema import build_ema
-from sdgasnet.training.launch import is_first_process, launch_fabric, normaliser_reduction, synchronise_norms
+from sdgasnet.training.launch import (
+    is_first_process,
+    launch_fabric,
+    leave_processes,
+    normaliser_reduction,
+    synchronise_norms,
+)
 from sdgasnet.training.loader import Batch, EpochBatches, TrainingSet, build_loader
 from sdgasnet.training.objective import DetectionObjective, Objective
 from sdgasnet.training.optim import build_optimizer, learning_rate_factor, set_learning_rate
@@ -83,7 +90,8 @@ class Trainer:
         self.index = index
         self.run = run
         self.progress = progress
-        self.train_records = require_split(index, recipe.data.train_split)
+        labelled = require_split(index, recipe.data.train_split)
+        self.train_records = draw_share(labelled, recipe.data.train_share, recipe.training.seed)
         self.val_records = require_split(index, recipe.data.val_split)
         self.state = _State()
 
@@ -142,6 +150,7 @@ class Trainer:
             self._finish_epoch(fabric, network, optimizer, ema, {**row, "train_seconds": train_seconds}, writer)
         if writer is not None:
             writer.close()
+        leave_processes()
         return self._model_file(ema, {})
 
     def _finish_epoch(
