@@ -49,6 +49,39 @@ def test_equals_brute_force_suppression_per_class(seed: int, points: int, classe
     assert (np.diff(found.scores) <= 0).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40))
+def test_ties_keep_the_order_of_points_and_classes(seed: int, points: int) -> None:
+    boxes, scores = random_outputs(seed, points, 3)
+    scores = np.round(scores * 3).astype(np.float32) / 4
+    config = DetectionConfig(iou_threshold=0.4, candidates=30, max_detections=300)
+    found = decode_detections(boxes, scores, SAME, config, 0.1)
+    expected = brute_force(boxes, scores, config, 0.1)
+    assert list(zip(found.labels.tolist(), found.scores.tolist(), strict=True)) == expected
+
+
+def test_no_points_at_all() -> None:
+    found = decode_detections(
+        np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32), SAME, DetectionConfig(), 0.0
+    )
+    assert len(found) == 0
+
+
+def test_the_floor_itself_is_kept_and_what_is_no_number_is_not() -> None:
+    boxes = np.array([[0, 0, 9, 9], [20, 20, 30, 30], [40, 40, 50, 50]], np.float32)
+    boxes[2, 0] = np.nan
+    scores = np.array([[0.25], [np.nan], [0.9]], np.float32)
+    found = decode_detections(boxes, scores, SAME, DetectionConfig(), 0.25)
+    assert found.scores.tolist() == [0.25]
+
+
+def test_candidates_are_cut_over_all_classes_before_suppression() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
+    scores = np.array([[0.9], [0.8], [0.7]], np.float32)
+    found = decode_detections(boxes, scores, SAME, DetectionConfig(candidates=2), 0.1)
+    assert len(found) == 1
+
+
 def test_nothing_above_the_floor() -> None:
     boxes, scores = random_outputs(0, 5, 2)
     found = decode_detections(boxes, scores * 0.1, SAME, DetectionConfig(), 0.5)

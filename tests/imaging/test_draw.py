@@ -31,12 +31,51 @@ def test_large_picture_keeps_its_size_and_the_input_is_not_changed() -> None:
     assert image.max() == 0
 
 
-def test_captions_at_the_edge_stay_inside() -> None:
-    image = np.zeros((480, 480, 1), np.uint8)
-    drawn = draw_detections(image, detections([[470, 470, 480, 480], [0, 0, 5, 5]], [0, 0]), ["a long class name"])
-    assert (drawn[:, -1] > 0).any()
+def test_captions_hide_no_small_box_even_in_a_corner() -> None:
+    corners = [[0, 0, 12, 12], [468, 0, 480, 12], [0, 468, 12, 480], [468, 468, 480, 480], [240, 240, 252, 252]]
+    drawn = draw_detections(np.zeros((480, 480, 1), np.uint8), detections(corners, [0] * 5), ["a long class name"])
+    colour = np.array(PALETTE[0])
+    for x1, y1, x2, y2 in corners:
+        assert (drawn[y1 + 4 : y2 - 4, x1 + 4 : x2 - 4] == 0).all()
+        assert (drawn[y1, x1] == colour).all()
+    bars = (drawn == colour).all(axis=2)
+    assert bars[:, 30:450].any(axis=1)[:60].any()
 
 
-def test_full_range_of_16_bits_is_shown() -> None:
-    image = np.array([[[0], [65535]]], np.uint16)
-    assert to_display(image)[0, :, 0].tolist() == [0, 255]
+def test_captions_hide_no_other_caption() -> None:
+    boxes = [[100, 100, 130, 130], [105, 104, 134, 131]]
+    apart = draw_detections(np.zeros((480, 480, 1), np.uint8), detections(boxes, [0, 1]), ["pit", "scratch"])
+    for label, name in enumerate(["pit", "scratch"]):
+        alone = draw_detections(np.zeros((480, 480, 1), np.uint8), detections([boxes[label]], [label]), [""] * 2)
+        in_colour = (apart == PALETTE[label]).all(axis=2).sum() - (alone == PALETTE[label]).all(axis=2).sum()
+        assert in_colour > 40 * len(name)
+
+
+def test_a_caption_wider_than_the_picture_is_made_smaller() -> None:
+    drawn = draw_detections(
+        np.zeros((480, 480, 1), np.uint8), detections([[200, 200, 280, 280]], [0]), ["long name " * 20]
+    )
+    bar = (drawn[:, 2:-2] == PALETTE[0]).all(axis=2)
+    assert 5 < bar.any(axis=1).sum() < 140
+    assert not bar[200:280, :150].all(axis=1).any()
+
+
+def test_nothing_found_leaves_the_picture_as_it_is() -> None:
+    image = np.full((500, 500, 3), 77, np.uint8)
+    assert (draw_detections(image, detections([], []), ["pit"]) == image).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((200, 200), (600, 600)), ((8, 4000), (8, 4000)), ((64, 600), (192, 1800))]
+)
+def test_a_long_strip_is_enlarged_no_further_than_a_screen(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    image = np.zeros((*size, 1), np.uint8)
+    assert draw_detections(image, detections([[1, 1, 5, 5]], [0]), ["pit"]).shape[:2] == expected
+
+
+@pytest.mark.parametrize(("brightest", "shown"), [(65535, 255), (4095, 255), (1023, 255), (200, 200), (0, 0)])
+def test_as_many_of_16_bits_are_shown_as_are_used(brightest: int, shown: int) -> None:
+    image = np.array([[[0], [brightest]]], np.uint16)
+    assert to_display(image)[0, :, 0].tolist() == [0, shown]

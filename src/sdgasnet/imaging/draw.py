@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.imaging.detections import Detections
-from sdgasnet.imaging.image import Image, full_scale
+from sdgasnet.imaging.geometry import box_areas
+from sdgasnet.imaging.image import Image
 
 PALETTE = (
     (230, 159, 0),
@@ -25,6 +26,10 @@ PALETTE = (
 """RGB colours that a colour-blind person can tell apart: Okabe and Ito, Color Universal Design, 2008."""
 SHORTEST_SIDE = 480
 """Smaller pictures are enlarged by a whole factor, so that captions can be read."""
+LONGEST_ENLARGED = 1920
+"""No picture is enlarged beyond this side: a strip from a line camera is long enough as it is."""
+SMALLEST_TEXT = 0.45
+"""Size of the captions of a picture of 480 pixels, as a factor of the font's own."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -65,40 +70,91 @@ def draw_boxes(
     Returns:
         As :func:`draw_detections`.
     """
-    factor = max(1, -(-SHORTEST_SIDE // min(image.shape[:2])))
+    factor = _enlargement(image.shape[:2])
     canvas = to_display(image)
     if factor > 1:
         canvas = np.repeat(np.repeat(canvas, factor, axis=0), factor, axis=1)
-    size = max(0.45, min(canvas.shape[:2]) / 1100)
-    thickness = max(1, round(2 * size))
-    rows = list(zip(boxes_xyxy * factor, labels, captions, strict=True))[::-1]
-    for box, label, _ in rows:
-        x1, y1, x2, y2 = (round(float(value)) for value in box)
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), class_colour(label), thickness + 1, cv2.LINE_AA)
-    for box, label, caption in rows:
-        _draw_caption(canvas, (round(float(box[0])), round(float(box[1]))), caption, class_colour(label), size)
+    size = max(SMALLEST_TEXT, min(canvas.shape[:2]) / 1100)
+    boxes = np.rint(np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * factor)
+    colours = [class_colour(label) for label in labels]
+    for (x1, y1, x2, y2), colour in list(zip(boxes.astype(int).tolist(), colours, strict=True))[::-1]:
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, max(2, round(2 * size) + 1))
+    taken = boxes
+    for box, colour, text in zip(boxes, colours, captions, strict=True):
+        caption = _lay_out(text, canvas.shape[1], size)
+        bar = _place_caption(caption, box, canvas.shape[:2], taken)
+        taken = np.concatenate([taken, bar[None]])
+        _draw_caption(canvas, caption, bar, colour)
     return canvas
 
 
 def to_display(image: Image) -> NDArray[np.uint8]:
-    """``(H, W, 3)`` uint8 RGB copy of a grey or colour picture of 8 or 16 bits."""
-    shift = full_scale(image.dtype) // full_scale(np.uint8)
-    eight = (image // shift).astype(np.uint8)
+    """``(H, W, 3)`` uint8 RGB copy of a grey or colour picture of 8 or 16 bits.
+
+    Of 16 bits, as many are shown as the brightest pixel uses: cameras fill 10 or 12 of them, and the picture
+    would be black otherwise.
+    """
+    if image.dtype == np.uint8:
+        eight = image.astype(np.uint8)
+    else:
+        used_bits = int(image.max(initial=0)).bit_length()
+        eight = (image >> max(0, used_bits - 8)).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(eight, 3, axis=2) if image.shape[2] == 1 else eight)
 
 
-def _draw_caption(
-    canvas: NDArray[np.uint8], corner: tuple[int, int], text: str, colour: tuple[int, int, int], size: float
-) -> None:
-    """A caption on a filled bar above the box, moved inside the picture where it would stick out."""
+def _enlargement(picture_size: tuple[int, ...]) -> int:
+    wanted = -(-SHORTEST_SIDE // min(picture_size))
+    return max(1, min(wanted, LONGEST_ENLARGED // max(picture_size)))
+
+
+class _Caption(NamedTuple):
+    """A text and the room it needs, in pixels; ``height`` and ``width`` are those of the bar behind it."""
+
+    text: str
+    size: float
+    thickness: int
+    height: int
+    width: int
+    baseline: int
+    pad: int
+
+
+def _lay_out(text: str, widest: int, size: float) -> _Caption:
+    """The caption as large as asked for, smaller where it is wider than the picture."""
     thickness = max(1, round(2 * size))
-    (width, height), baseline = cv2.getTextSize(text, FONT, size, thickness)
     pad = max(2, round(4 * size))
-    bar_height = height + baseline + 2 * pad
-    left = max(0, min(corner[0], canvas.shape[1] - width - 2 * pad))
-    top = corner[1] - bar_height if corner[1] >= bar_height else corner[1]
-    top = max(0, min(top, canvas.shape[0] - bar_height))
-    cv2.rectangle(canvas, (left, top), (left + width + 2 * pad, top + bar_height), colour, cv2.FILLED)
+    (width, _), _ = cv2.getTextSize(text, FONT, size, thickness)
+    size *= min(1.0, (widest - 2 * pad) / max(1, width))
+    (width, height), baseline = cv2.getTextSize(text, FONT, size, thickness)
+    return _Caption(text, size, thickness, height + baseline + 2 * pad, width + 2 * pad, baseline, pad)
+
+
+def _place_caption(
+    caption: _Caption,
+    box_xyxy: NDArray[np.float64],
+    picture_size: tuple[int, ...],
+    taken: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The bar above the box, or below, beside or inside it where that hides less of boxes and captions."""
+    x1, y1, x2, y2 = box_xyxy
+    height, width = caption.height, caption.width
+    corners = [(x1, y1 - height), (x1, y2), (x2 - width, y1 - height), (x2 - width, y2)]
+    corners += [(x2, y1), (x1 - width, y1), (x1, y1)]
+    highest = (picture_size[1] - width, picture_size[0] - height)
+    places = np.array(corners).clip(0, np.maximum(highest, 0))
+    bars = np.concatenate([places, places + np.array([width, height])], axis=1)
+    # A box counts by the share of it that is hidden: a small defect must not vanish below a caption.
+    overlap = np.minimum(bars[:, None, 2:], taken[:, 2:]) - np.maximum(bars[:, None, :2], taken[:, :2])
+    hidden = overlap.clip(0).prod(axis=2) / np.maximum(box_areas(taken), 1)
+    best: NDArray[np.float64] = bars[hidden.sum(axis=1).round(2).argmin()]
+    return best
+
+
+def _draw_caption(
+    canvas: NDArray[np.uint8], caption: _Caption, bar_xyxy: NDArray[np.float64], colour: tuple[int, int, int]
+) -> None:
+    x1, y1, x2, y2 = (int(value) for value in bar_xyxy)
+    cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, cv2.FILLED)
     ink = (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
-    origin = (left + pad, top + pad + height)
-    cv2.putText(canvas, text, origin, FONT, size, ink, thickness, cv2.LINE_AA)
+    origin = (x1 + caption.pad, y2 - caption.pad - caption.baseline)
+    cv2.putText(canvas, caption.text, origin, FONT, caption.size, ink, caption.thickness, cv2.LINE_AA)
