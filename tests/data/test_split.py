@@ -20,7 +20,8 @@ def test_a_smaller_share_lies_within_a_larger(boards):
     records = [record for split in boards.splits.values() for record in split]
     small, large = draw_share(records, 0.1, seed=3), draw_share(records, 0.5, seed=3)
     paths = [[record.path for record in part] for part in (small, large, records)]
-    assert len(small) == round(0.1 * len(records)) and len(large) == round(0.5 * len(records))
+    assert len(small) == round(0.1 * len(records))
+    assert len(large) == round(0.5 * len(records))
     assert set(paths[0]) <= set(paths[1])
     assert paths[1] == [path for path in paths[2] if path in set(paths[1])]
     assert draw_share(records, 1.0, seed=0) == records

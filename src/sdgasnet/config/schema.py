@@ -15,7 +15,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 ImageSize = tuple[Annotated[int, Field(ge=32, multiple_of=32)], Annotated[int, Field(ge=32, multiple_of=32)]]
-Preset = Literal["n", "s"]
+Preset = Literal["n", "s", "lite0"]
 
 
 class Section(BaseModel):
@@ -52,7 +52,7 @@ class ModelConfig(Section):
     """Height and width that the network sees, multiples of 32."""
     channels: Literal[1, 3] = 3
     """1 keeps grey pictures grey from file to network."""
-    backbone: Literal["lvt", "rep"] = "lvt"
+    backbone: Literal["lvt", "rep", "lite0"] = "lvt"
     backbone_widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 64, 160, 256)
     backbone_depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (1, 1, 2, 2)
     stem_width: PositiveInt = 32
@@ -120,6 +120,25 @@ class LossConfig(Section):
     assign_beta: NonNegativeFloat = 6.0
 
 
+class DistillationConfig(Section):
+    """Training under a frozen teacher.
+
+    Source:
+        docs/method.md section 5 [A]; what makes the KL loss "enhanced" is our reading [O].
+    """
+
+    teacher: str | None = None
+    """Run folder or model file of the teacher; None trains without one."""
+    kind: Literal["none", "plain", "enhanced", "symmetric"] = "enhanced"
+    """`plain`: KL of classes and boxes at temperature 1, constant; `enhanced`: at `temperature`, scaled by its
+    square, fading with the epochs; `symmetric`: as enhanced, mean of both directions of the KL; `none`: the
+    teacher is not asked, the student has its two box predictors nevertheless."""
+    temperature: PositiveFloat = 30.0
+    class_weight: NonNegativeFloat = 2.0
+    distribution_weight: NonNegativeFloat = 1.0
+    """Inside `loss.distribution_weight`."""
+
+
 class TrainingConfig(Section):
     """How long and with what steps the network is trained."""
 
@@ -176,7 +195,7 @@ class DetectionConfig(Section):
 class SynthesisConfig(Section):
     """A data set of generated surfaces; not a part of recipes, but the home of its defaults."""
 
-    surface: Literal["steel", "board"] = "steel"
+    surface: Literal["steel", "board", "textile", "cast", "mixed"] = "steel"
     images: PositiveInt = 500
     seed: Annotated[int, Field(ge=0)] = 0
     image_size: Annotated[int, Field(ge=64)] = 256
@@ -188,10 +207,14 @@ class SynthesisConfig(Section):
 class Recipe(Section):
     """One training run, complete: what a checkpoint carries and a run folder records."""
 
+    weights: str | None = None
+    """What training starts from: a run folder, a model file, or the name of weights that come with the package;
+    None starts from random weights."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig = DistillationConfig()
     training: TrainingConfig = TrainingConfig()
     detection: DetectionConfig = DetectionConfig()
 

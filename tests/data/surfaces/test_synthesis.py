@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sdgasnet.data.surfaces import board, steel
+from sdgasnet.data.surfaces import board, cast, steel, textile
 from sdgasnet.data.surfaces.synthesis import (
     CLASS_NAMES,
     PAINTERS,
@@ -12,7 +12,9 @@ from sdgasnet.data.surfaces.synthesis import (
     generate_surface,
 )
 
-SURFACES: tuple[Surface, ...] = ("steel", "board")
+SURFACES: tuple[Surface, ...] = ("steel", "board", "textile", "cast")
+VISIBLE = {s: m.VISIBLE for s, m in zip(SURFACES, (steel, board, textile, cast), strict=True)}
+WHOLE = (slice(0, 160), slice(0, 160))
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -57,12 +59,11 @@ def test_share_of_good_pictures(surface: Surface) -> None:
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_boxes_are_the_hull_of_what_changed(surface: Surface) -> None:
-    visible = {"steel": steel.VISIBLE, "board": board.VISIBLE}[surface]
     for index in range(60):
         clean = PAINTERS[surface](np.random.default_rng([9, index]), (160, 160)).picture
         painter = PAINTERS[surface](np.random.default_rng([9, index]), (160, 160))
-        objects = add_defects(painter, CLASS_NAMES[surface], np.random.default_rng([10, index]), count=1)
-        changed = np.abs(painter.picture - clean) > visible
+        objects = add_defects(painter, CLASS_NAMES[surface], np.random.default_rng([10, index]), 1, WHOLE)
+        changed = np.abs(painter.picture - clean) > VISIBLE[surface]
         if not objects:
             assert not changed.any()
             continue
@@ -87,3 +88,33 @@ def test_defects_stand_out_in_the_photograph(surface: Surface) -> None:
         outside.append(difference[~mask].mean())
     assert np.median(inside) > 5
     assert np.median(outside) < 1
+
+
+def test_boxes_are_cut_by_the_window_that_is_seen() -> None:
+    cut = 0
+    for index in range(40):
+        whole = PAINTERS["cast"](np.random.default_rng([9, index]), (160, 160))
+        part = PAINTERS["cast"](np.random.default_rng([9, index]), (160, 160))
+        window = (slice(40, 140), slice(30, 150))
+        seen = add_defects(part, CLASS_NAMES["cast"], np.random.default_rng([10, index]), 1, window)
+        everything = add_defects(whole, CLASS_NAMES["cast"], np.random.default_rng([10, index]), 1, WHOLE)
+        if not seen or not everything or seen[0].label != everything[0].label:
+            continue
+        if np.array_equal(whole.picture, part.picture):
+            x1, y1, x2, y2 = everything[0].box_xyxy
+            clipped = (max(x1, 30) - 30, max(y1, 40) - 40, min(x2, 150) - 30, min(y2, 140) - 40)
+            assert seen[0].box_xyxy[0] >= clipped[0]
+            assert seen[0].box_xyxy[3] <= clipped[3]
+            cut += clipped != (x1 - 30, y1 - 40, x2 - 30, y2 - 40)
+    assert cut > 3
+
+
+def test_mixed_takes_the_surfaces_in_turn_and_keeps_their_classes() -> None:
+    names = CLASS_NAMES["mixed"]
+    assert len(set(names)) == len(names) == sum(len(CLASS_NAMES[surface]) for surface in SURFACES)
+    for index, surface in enumerate(SURFACES * 2):
+        mixed = generate_surface("mixed", (96, 96), 2, index, good_share=0.0)
+        plain = generate_surface(surface, (96, 96), 2, index, good_share=0.0)
+        assert np.array_equal(mixed.image, plain.image)
+        found = [names[thing.label] for thing in mixed.objects]
+        assert found == [CLASS_NAMES[surface][thing.label] for thing in plain.objects]
