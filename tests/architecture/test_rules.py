@@ -20,7 +20,8 @@ ABOVE_THE_WALL = ("config", "imaging", "data", "runtime", "evaluation")
 
 
 def recipe_fields() -> set[str]:
-    return {name for section in Recipe.model_fields.values() for name in section.annotation.model_fields}  # type: ignore[union-attr]
+    sections = [field.annotation for field in Recipe.model_fields.values()]
+    return {name for section in sections for name in getattr(section, "model_fields", {})}
 
 
 def parameters_with_default(tree: ast.AST) -> Iterator[tuple[str, ast.expr, int]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -92,7 +93,7 @@ def targets(batch: int, objects: int) -> Targets:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_loss_is_finite_in_float32_and_reaches_the_classes(objects: int, dtype: torch.dtype) -> None:
     said = outputs(2, dtype=dtype)
-    terms = DetectionLoss(LossConfig(), REG_MAX)(said, targets(2, objects), POINTS, STRIDES, at_least_one)
+    terms = DetectionLoss(LossConfig(), REG_MAX, at_least_one)(said, targets(2, objects), POINTS, STRIDES)
     assert terms.total.dtype == torch.float32
     assert torch.isfinite(terms.total)
     terms.total.backward()
@@ -103,9 +104,9 @@ def test_loss_is_finite_in_float32_and_reaches_the_classes(objects: int, dtype: 
 
 
 def test_weights_scale_their_terms() -> None:
-    plain = DetectionLoss(LossConfig(class_weight=1, box_weight=1, distribution_weight=1), REG_MAX)
-    heavy = DetectionLoss(LossConfig(class_weight=2, box_weight=3, distribution_weight=4), REG_MAX)
-    one, other = (loss(outputs(2), targets(2, 2), POINTS, STRIDES, at_least_one) for loss in (plain, heavy))
+    plain = DetectionLoss(LossConfig(class_weight=1, box_weight=1, distribution_weight=1), REG_MAX, at_least_one)
+    heavy = DetectionLoss(LossConfig(class_weight=2, box_weight=3, distribution_weight=4), REG_MAX, at_least_one)
+    one, other = (loss(outputs(2), targets(2, 2), POINTS, STRIDES) for loss in (plain, heavy))
     assert torch.allclose(other.classes, 2 * one.classes)
     assert torch.allclose(other.boxes, 3 * one.boxes)
     assert torch.allclose(other.distribution, 4 * one.distribution)
@@ -114,12 +115,16 @@ def test_weights_scale_their_terms() -> None:
 @pytest.mark.parametrize("labelled", [4, 2, 0], ids=["all", "one process without objects", "no objects"])
 def test_mean_gradient_over_processes_is_that_of_the_whole_batch(labelled: int) -> None:
     """Two processes that divide by ``max(global sum, 1) / 2`` average to the gradient of the joint batch."""
-    loss, whole, found = DetectionLoss(LossConfig(), REG_MAX), outputs(4), targets(4, 2)
+    whole, found = outputs(4), targets(4, 2)
     found.valid[labelled:] = False
-    loss(whole, found, POINTS, STRIDES, at_least_one).total.backward()
+
+    def loss(normaliser: Callable[[Tensor], Tensor]) -> DetectionLoss:
+        return DetectionLoss(LossConfig(), REG_MAX, normaliser)
+
+    loss(at_least_one)(whole, found, POINTS, STRIDES).total.backward()
     halves = [
         (
-            HeadOutputs(*(t.detach()[part].clone().requires_grad_() for t in whole)),
+            HeadOutputs(*(t.detach()[part].clone().requires_grad_() for t in whole[:3])),
             Targets(*(t[part] for t in found)),
         )
         for part in (slice(0, 2), slice(2, 4))
@@ -131,10 +136,10 @@ def test_mean_gradient_over_processes_is_that_of_the_whole_batch(labelled: int) 
         return total.clamp(min=1.0)
 
     for piece, mine in halves:
-        loss(piece, mine, POINTS, STRIDES, record)
+        loss(record)(piece, mine, POINTS, STRIDES)
     joint = at_least_one(torch.stack(sums).sum()) / 2
     for piece, mine in halves:
-        loss(piece, mine, POINTS, STRIDES, lambda _: joint).total.backward()
+        loss(lambda _: joint)(piece, mine, POINTS, STRIDES).total.backward()
     for name in ("class_logits", "box_logits"):
         averaged = torch.cat([getattr(piece, name).grad / 2 for piece, _ in halves])
         assert torch.allclose(averaged, getattr(whole, name).grad, atol=1e-6), name
@@ -144,16 +149,16 @@ def test_ignored_points_learn_nothing() -> None:
     said, region = outputs(1), torch.tensor([[[0.0, 0.0, 32.0, 64.0]]])
     yes = torch.ones(1, 1).bool()
     crowd = Targets(torch.zeros(1, 1, dtype=torch.int64), region, yes, yes)
-    DetectionLoss(LossConfig(), REG_MAX)(said, crowd, POINTS, STRIDES, at_least_one).total.backward()
+    DetectionLoss(LossConfig(), REG_MAX, at_least_one)(said, crowd, POINTS, STRIDES).total.backward()
     assert said.class_logits.grad is not None
     learns = said.class_logits.grad[0].abs().sum(-1) > 0
     assert torch.equal(learns, POINTS[:, 0] > 32)
 
 
 def test_loss_stays_in_float32_under_autocast() -> None:
-    plain = DetectionLoss(LossConfig(), REG_MAX)(outputs(2), targets(2, 3), POINTS, STRIDES, at_least_one)
+    plain = DetectionLoss(LossConfig(), REG_MAX, at_least_one)(outputs(2), targets(2, 3), POINTS, STRIDES)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = DetectionLoss(LossConfig(), REG_MAX)(outputs(2), targets(2, 3), POINTS, STRIDES, at_least_one)
+        mixed = DetectionLoss(LossConfig(), REG_MAX, at_least_one)(outputs(2), targets(2, 3), POINTS, STRIDES)
     assert mixed.total.dtype == torch.float32
     assert torch.equal(mixed.total, plain.total)
 
@@ -175,7 +180,7 @@ def test_perfect_predictions_cost_next_to_nothing() -> None:
     said = HeadOutputs(torch.full((1, len(POINTS), 3), -20.0), (probability + 1e-9).log()[None], torch.zeros(1, 1))
     inside = points_inside(POINTS, box)[0, 0]
     said.class_logits[0, inside, 1] = 20.0
-    terms = DetectionLoss(LossConfig(), REG_MAX)(said, found, POINTS, STRIDES, at_least_one)
+    terms = DetectionLoss(LossConfig(), REG_MAX, at_least_one)(said, found, POINTS, STRIDES)
     assert float(terms.classes) < 1e-3
     assert float(terms.boxes) < 1e-3
     entropy = -(probability[inside] * (probability[inside] + 1e-9).log()).sum(-1).mean()

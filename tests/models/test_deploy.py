@@ -39,10 +39,32 @@ def test_fused_equals_unfused(
     images = torch.rand(2, network.config.channels, 96, 160)
     graph = deploy(network)
     with torch.inference_mode():
-        for found, expected in zip(graph.network(images), network(images), strict=True):
+        for found, expected in zip(graph.network(images)[:3], network(images)[:3], strict=True):
             assert relative_error(found, expected) < 1e-4
     assert not [part for part in graph.modules() if isinstance(part, nn.BatchNorm2d)]
     assert not graph.training
+
+
+@pytest.mark.parametrize("preset", ["n", "s"])
+def test_a_student_is_deployed_without_its_distribution_predictor(
+    trained_network: Callable[..., Network], preset: str
+) -> None:
+    student = trained_network(preset, box_predictors="both")
+    for level in student.head.levels:
+        torch.nn.init.normal_(level.distance_predictor.weight, std=0.05)
+    teacher = trained_network(preset)
+    graph, whole = deploy(student), deploy(teacher)
+    saved = sum(4 * student.config.reg_max * (width + 1) for width in student.config.head_channels)
+    counts = [sum(p.numel() for p in part.parameters()) for part in (graph, whole)]
+    assert counts[1] - counts[0] == saved
+    pictures = torch.randint(0, 256, (1, 96, 160, student.config.channels), dtype=torch.uint8)
+    with torch.inference_mode():
+        distances = student(normalise(pictures)).distances
+        points, strides = anchor_points((96, 160))
+        left_top = points - distances[0, :, :2] * strides[:, None]
+        right_bottom = points + distances[0, :, 2:] * strides[:, None]
+        found = graph(pictures).boxes_xyxy[0]
+    torch.testing.assert_close(found, torch.cat([left_top, right_bottom], dim=1), rtol=1e-4, atol=1e-2)
 
 
 def test_deploying_leaves_the_network_alone(trained_network: Callable[..., Network]) -> None:

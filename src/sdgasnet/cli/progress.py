@@ -75,6 +75,11 @@ class TrainingBars:
     ) -> None:
         self._bars.stop()
 
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        if self._shown:
+            say(text)
+
     def pictures_read(self, count: int, total: int) -> None:
         """Pictures decoded into memory."""
         self._bars.update(self._reading, completed=count, total=total, visible=count < total)
@@ -104,8 +109,9 @@ class TrainingBars:
         self._bars.update(self._epochs, completed=row["epoch"])
         seconds = (time.monotonic() - self._started) / self._epochs_here * (self._epoch_count - row["epoch"])
         accuracy = f"  AP50 {row['AP50']:.3f}  AP {row['AP']:.3f}" if row["AP50"] != "" else ""
+        teacher = f", distillation {row['distillation']:.3f}" if row["distillation"] else ""
         say(
             f"epoch {row['epoch']:>{len(str(self._epoch_count))}}/{self._epoch_count}  loss {row['total']:.3f} "
-            f"(classes {row['classes']:.3f}, boxes {row['boxes']:.3f}, distribution {row['distribution']:.3f})"
-            f"{accuracy}  {row['train_seconds']:.1f} s, {seconds / 60:.0f} min left"
+            f"(classes {row['classes']:.3f}, boxes {row['boxes']:.3f}, distribution {row['distribution']:.3f}"
+            f"{teacher}){accuracy}  {row['train_seconds']:.1f} s, {seconds / 60:.0f} min left"
         )

@@ -63,11 +63,18 @@ def build_recipe(values: Mapping[str, Any], origin: str = "the recipe") -> Recip
     if preset not in PRESETS:
         known = ", ".join(get_args(Preset))
         raise ConfigError(f"{origin}: model.preset is {preset!r}; expected one of {known}.")
-    merged["model"] = {**PRESETS[preset], **model, "preset": preset}
+    merged["model"] = {**PRESETS[preset], **_student_values(merged), **model, "preset": preset}
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_describe(error, origin)) from None
+
+
+def _student_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model section of a recipe with a teacher holds unless it says otherwise."""
+    distillation = values.get("distillation")
+    has_teacher = isinstance(distillation, Mapping) and distillation.get("teacher") is not None
+    return {"box_predictors": "both"} if has_teacher else {}
 
 
 def dump_recipe(recipe: Recipe) -> str:

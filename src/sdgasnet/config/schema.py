@@ -76,6 +76,9 @@ class ModelConfig(Section):
     head_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
     reg_max: PositiveInt = 16
     """Largest distance from a point to a side of its box, in strides of the level."""
+    box_predictors: Literal["distribution", "both"] = "distribution"
+    """`both` trains a plain predictor of the distances beside the distribution, which is dropped for deployment;
+    what a student learns with. A recipe that names a teacher has it."""
 
 
 class AugmentationConfig(Section):
@@ -130,10 +133,12 @@ class DistillationConfig(Section):
     teacher: str | None = None
     """Run folder or model file of the teacher; None trains without one."""
     kind: Literal["none", "plain", "enhanced", "symmetric"] = "enhanced"
-    """`plain`: KL of classes and boxes at temperature 1, constant; `enhanced`: at `temperature`, scaled by its
-    square, fading with the epochs; `symmetric`: as enhanced, mean of both directions of the KL; `none`: the
-    teacher is not asked, the student has its two box predictors nevertheless."""
+    """`plain`: KL of the classes alone, at temperature 1 and of constant weight; `enhanced`: KL of classes and box
+    distributions with the values below; `symmetric`: the same with the mean of both directions of the KL; `none`:
+    the teacher is not asked."""
     temperature: PositiveFloat = 30.0
+    decay: Literal["cosine", "constant"] = "cosine"
+    """`cosine` lets the weight of the teacher fall to 1 % over the epochs."""
     class_weight: NonNegativeFloat = 2.0
     distribution_weight: NonNegativeFloat = 1.0
     """Inside `loss.distribution_weight`."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sdgasnet.config.schema import LossConfig
-from sdgasnet.losses.assignment import Targets, assign_targets
+from sdgasnet.losses.assignment import Assignment, Targets, assign_targets
 from sdgasnet.losses.overlap import generalized_iou
-from sdgasnet.models.box_coding import decode_boxes, encode_distances
+from sdgasnet.models.box_coding import decode_boxes, decode_distances, encode_distances
 from sdgasnet.models.head import HeadOutputs
 
 NEGATIVE_WEIGHT = 0.75
@@ -26,6 +26,7 @@ class LossTerms(NamedTuple):
     classes: Tensor
     boxes: Tensor
     distribution: Tensor
+    distillation: Tensor
 
 
 class DetectionLoss:
@@ -38,64 +39,80 @@ class DetectionLoss:
     Args:
         config: Weights.
         reg_max: Largest distance of the distribution, in strides.
+        reduce_normaliser: See above.
 
     Source:
         docs/method.md section 4 [A]; varifocal: Zhang et al., CVPR 2021; distribution focal: Li et al.,
         NeurIPS 2020.
     """
 
-    def __init__(self, config: LossConfig, reg_max: int) -> None:
+    def __init__(self, config: LossConfig, reg_max: int, reduce_normaliser: Callable[[Tensor], Tensor]) -> None:
         self.config = config
         self.reg_max = reg_max
+        self._reduce_normaliser = reduce_normaliser
 
-    def __call__(
-        self,
-        outputs: HeadOutputs,
-        targets: Targets,
-        points: Tensor,
-        strides: Tensor,
-        reduce_normaliser: Callable[[Tensor], Tensor],
-    ) -> LossTerms:
-        """Loss of a batch.
+    def assign(
+        self, outputs: HeadOutputs, targets: Targets, points: Tensor, strides: Tensor
+    ) -> tuple[Assignment, Tensor]:
+        """Which points learn what, and the normaliser of the batch; boxes are those of the distributions.
 
         Args:
             outputs: What the network said.
             targets: What is there.
             points: ``(P, 2)`` input pixels.
             strides: ``(P,)`` input pixels.
-            reduce_normaliser: See the class.
+        """
+        assert outputs.box_logits is not None
+        boxes = decode_boxes(outputs.box_logits.detach().float(), points, strides)
+        assigned = assign_targets(outputs.class_logits.float().sigmoid(), boxes, points, targets, self.config)
+        return assigned, self._reduce_normaliser(assigned.target_scores.sum())
+
+    def compute(
+        self, outputs: HeadOutputs, assigned: Assignment, normaliser: Tensor, points: Tensor, strides: Tensor
+    ) -> LossTerms:
+        """Loss of a batch whose targets are assigned; a plain box predictor adds its own box loss.
+
+        Args:
+            outputs: What the network said.
+            assigned: What the points learn.
+            normaliser: Scalar.
+            points: ``(P, 2)`` input pixels.
+            strides: ``(P,)`` input pixels.
 
         Returns:
-            The terms; ``total`` carries the gradient.
+            The terms; ``total`` carries the gradient, ``distillation`` is 0.
         """
-        class_logits, box_logits = outputs.class_logits.float(), outputs.box_logits.float()
-        boxes = decode_boxes(box_logits, points, strides)
-        assigned = assign_targets(class_logits.sigmoid(), boxes, points, targets, self.config)
-        normaliser = reduce_normaliser(assigned.target_scores.sum())
+        assert outputs.box_logits is not None
+        class_logits = outputs.class_logits.float()
         positive = assigned.positive
         quality = torch.zeros_like(class_logits)
         quality[positive, assigned.labels[positive]] = assigned.target_scores[positive]
-        weight = assigned.target_scores[positive]
+        weight, wanted_boxes = assigned.target_scores[positive], assigned.boxes_xyxy[positive]
         point_of = points.expand(len(positive), -1, -1)[positive]
         stride_of = strides.expand(len(positive), -1)[positive]
-        wanted = encode_distances(assigned.boxes_xyxy[positive], point_of, stride_of, self.reg_max)
-        class_term = (
-            self.config.class_weight * varifocal_loss(class_logits, quality, ~assigned.ignored) / normaliser
-        )
-        box_term = (
-            self.config.box_weight * box_loss(boxes[positive], assigned.boxes_xyxy[positive], weight) / normaliser
-        )
-        distribution_term = (
-            self.config.distribution_weight
-            * distribution_focal_loss(box_logits[positive], wanted, weight)
-            / normaliser
-        )
+        box_logits = outputs.box_logits[positive].float()
+        boxes_loss = box_loss(decode_boxes(box_logits, point_of, stride_of), wanted_boxes, weight)
+        if outputs.distances is not None:
+            plain = decode_distances(outputs.distances[positive].float(), point_of, stride_of)
+            boxes_loss = boxes_loss + box_loss(plain, wanted_boxes, weight)
+        wanted = encode_distances(wanted_boxes, point_of, stride_of, self.reg_max)
+        scale = 1.0 / normaliser
+        class_term = self.config.class_weight * scale * varifocal_loss(class_logits, quality, ~assigned.ignored)
+        box_term = self.config.box_weight * scale * boxes_loss
+        focal = distribution_focal_loss(box_logits, wanted, weight)
+        distribution_term = self.config.distribution_weight * scale * focal
         return LossTerms(
             class_term + box_term + distribution_term,
             class_term.detach(),
             box_term.detach(),
             distribution_term.detach(),
+            torch.zeros_like(class_term),
         )
+
+    def __call__(self, outputs: HeadOutputs, targets: Targets, points: Tensor, strides: Tensor) -> LossTerms:
+        """Assign targets and compute the loss: :meth:`assign`, then :meth:`compute`."""
+        assigned, normaliser = self.assign(outputs, targets, points, strides)
+        return self.compute(outputs, assigned, normaliser, points, strides)
 
 
 def varifocal_loss(logits: Tensor, quality: Tensor, counted: Tensor) -> Tensor:

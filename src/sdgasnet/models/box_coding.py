@@ -63,8 +63,23 @@ def decode_boxes(box_logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     """
     dtype = torch.float64 if box_logits.dtype == torch.float64 else torch.float32
     bins = torch.arange(box_logits.shape[-1], device=box_logits.device, dtype=dtype)
-    distances = (box_logits.to(dtype).softmax(-1) * bins).sum(-1) * strides[:, None]
-    return torch.cat([points - distances[..., :2], points + distances[..., 2:]], dim=-1)
+    return decode_distances((box_logits.to(dtype).softmax(-1) * bins).sum(-1), points, strides)
+
+
+def decode_distances(distances: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Boxes from distances to their sides, in float32.
+
+    Args:
+        distances: ``(..., P, 4)`` left, top, right, bottom, in strides.
+        points: ``(P, 2)`` input pixels.
+        strides: ``(P,)`` input pixels.
+
+    Returns:
+        ``(..., P, 4)`` x1 y1 x2 y2 in input pixels.
+    """
+    dtype = torch.float64 if distances.dtype == torch.float64 else torch.float32
+    scaled = distances.to(dtype) * strides[:, None]
+    return torch.cat([points - scaled[..., :2], points + scaled[..., 2:]], dim=-1)
 
 
 def encode_distances(boxes_xyxy: Tensor, points: Tensor, strides: Tensor, reg_max: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdgasnet.imaging.image import full_scale
 from sdgasnet.models.blocks import ConvBlock, RepConv
-from sdgasnet.models.box_coding import anchor_points, decode_boxes
+from sdgasnet.models.box_coding import anchor_points, decode_boxes, decode_distances
 from sdgasnet.models.network import Network
 
 
@@ -56,7 +56,11 @@ class DeployGraph(nn.Module):
         outputs = self.network(normalise(pictures))
         size = (int(pictures.shape[1]), int(pictures.shape[2]))
         points, strides = anchor_points(size, pictures.device)
-        boxes = decode_boxes(outputs.box_logits, points, strides)
+        if outputs.distances is not None:
+            boxes = decode_distances(outputs.distances, points, strides)
+        else:
+            assert outputs.box_logits is not None
+            boxes = decode_boxes(outputs.box_logits, points, strides)
         return GraphOutputs(boxes, outputs.class_logits.float().sigmoid(), outputs.embedding.float())
 
 
@@ -74,6 +78,8 @@ def normalise(pictures: Tensor) -> Tensor:
 def deploy(network: Network) -> DeployGraph:
     """A copy of the network in eval mode whose branches and normalisations are fused.
 
+    Where a student has two box predictors, the one of distributions is dropped.
+
     Args:
         network: Trained network; not changed.
 
@@ -81,6 +87,7 @@ def deploy(network: Network) -> DeployGraph:
         The graph; it equals the network in eval mode to rounding.
     """
     copied = copy.deepcopy(network).eval()
+    copied.head.drop_distribution()
     fuse_branches(copied)
     return DeployGraph(copied.requires_grad_(False)).eval()
 

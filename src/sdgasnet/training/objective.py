@@ -16,6 +16,10 @@ from sdgasnet.models.box_coding import anchor_points
 class Objective(Protocol):
     """From a batch to the terms of its loss."""
 
+    def start_epoch(self, epoch: int) -> None:
+        """Told before the first step of an epoch, counted from 0."""
+        ...
+
     def __call__(self, network: nn.Module, images: Tensor, targets: Targets) -> LossTerms:
         """Run the network on ``(B, C, H, W)`` images in [0, 1] and compute the loss."""
         ...
@@ -30,12 +34,13 @@ class DetectionObjective:
     """
 
     def __init__(self, recipe: Recipe, reduce_normaliser: Callable[[Tensor], Tensor]) -> None:
-        self._loss = DetectionLoss(recipe.loss, recipe.model.reg_max)
-        self._reduce_normaliser = reduce_normaliser
+        self._loss = DetectionLoss(recipe.loss, recipe.model.reg_max, reduce_normaliser)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Nothing changes with the epochs."""
 
     def __call__(self, network: nn.Module, images: Tensor, targets: Targets) -> LossTerms:
         """Run the network and compute the loss."""
         outputs = network(images)
-        size = (int(images.shape[2]), int(images.shape[3]))
-        points, strides = anchor_points(size, images.device)
-        return self._loss(outputs, targets, points, strides, self._reduce_normaliser)
+        points, strides = anchor_points((int(images.shape[2]), int(images.shape[3])), images.device)
+        return self._loss(outputs, targets, points, strides)

@@ -30,6 +30,7 @@ from sdgasnet.models.network import Network
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
+from sdgasnet.training.distillation import DistillationObjective, load_teacher
 from sdgasnet.training.ema import build_ema
 from sdgasnet.training.launch import (
     is_first_process,
@@ -48,6 +49,9 @@ TERMS = LossTerms._fields
 
 class TrainingProgress(Protocol):
     """Who is told how far the training is; the command line draws bars from it."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line: which teacher, which start weights."""
 
     def pictures_read(self, count: int, total: int) -> None:
         """Pictures decoded into memory before the first step."""
@@ -121,7 +125,7 @@ class Trainer:
         if resume:
             self._restore(network, optimizer, ema)
         wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
-        objective = DetectionObjective(self.recipe, normaliser_reduction(fabric))
+        objective = self._build_objective(fabric)
         batches = EpochBatches(
             len(self.train_records), config.batch_size, config.seed, fabric.global_rank, fabric.world_size
         )
@@ -132,6 +136,7 @@ class Trainer:
         while self.state.epoch < config.epochs and not self._should_stop():
             started = time.perf_counter()
             batches.epoch = self.state.epoch
+            objective.start_epoch(self.state.epoch)
             self.progress.epoch_started(self.state.epoch + 1, config.epochs, len(batches))
             wrapped.train()
             sums = dict.fromkeys(TERMS, 0.0)
@@ -152,6 +157,18 @@ class Trainer:
             writer.close()
         leave_processes()
         return self._model_file(ema, {})
+
+    def _build_objective(self, fabric: Fabric) -> Objective:
+        """Detection alone, or under a teacher where the recipe names one."""
+        distillation = self.recipe.distillation
+        if distillation.teacher is None or distillation.kind == "none":
+            return DetectionObjective(self.recipe, normaliser_reduction(fabric))
+        teacher, description = load_teacher(self.recipe, self.index.class_names)
+        self.progress.note(description)
+        if self.recipe.training.channels_last:
+            teacher = teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        teacher.to(fabric.device)
+        return DistillationObjective(self.recipe, normaliser_reduction(fabric), teacher, fabric.autocast)
 
     def _finish_epoch(
         self,
