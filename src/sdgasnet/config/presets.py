@@ -21,5 +21,17 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "head_channels": (32, 64, 96),
         "image_size": (320, 320),
     },
+    "lite0": {
+        "backbone": "lite0",
+        "backbone_widths": (24, 40, 112, 320),
+        "activation": "relu",
+        "lateral_channels": 32,
+        "enhance_channels": 64,
+        "neck_block": "rep",
+        "neck_channels": (32, 64, 128),
+        "head_channels": (32, 64, 96),
+        "image_size": (320, 320),
+    },
 }
-"""Preset ``s`` is the paper's network [P, A]; ``n`` is ours for two processor cores [O]."""
+"""Preset ``s`` is the paper's network [P, A]; ``n`` is ours for two processor cores, ``lite0`` has a backbone that
+can start from ImageNet [O]."""

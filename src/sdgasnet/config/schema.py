@@ -55,6 +55,7 @@ class ModelConfig(Section):
     backbone: Literal["lvt", "rep", "lite0"] = "lvt"
     backbone_widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 64, 160, 256)
     backbone_depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (1, 1, 2, 2)
+    """Blocks of each stage; `lite0` has its own."""
     stem_width: PositiveInt = 32
     activation: Literal["silu", "relu"] = "silu"
     """Activation of stem, neck blocks, head and FGPEM's first convolution; the rest of the neck uses ReLU, and

@@ -62,6 +62,57 @@ class ConvBlock(nn.Module):
         return conv if isinstance(self.activation, nn.Identity) else nn.Sequential(conv, self.activation)
 
 
+class SameConv(nn.Module):
+    """Convolution, batch normalisation and ReLU6, padded as TensorFlow's "same".
+
+    At stride 2 an even side is padded more at its end than at its start. Sides have to be even there.
+
+    Args:
+        in_channels: C.
+        out_channels: D.
+        kernel: Side of the kernel, odd.
+        stride: 1 or 2.
+        groups: Groups of channels.
+        activation: ``relu6`` or ``none``.
+
+    Source:
+        Padding: TensorFlow, tf.nn "Notes on padding".
+
+    Examples:
+        >>> block = SameConv(4, 8, kernel=5, stride=2).eval()
+        >>> x = torch.randn(1, 4, 6, 10)
+        >>> block(x).shape, torch.allclose(block(x), block.fused()(x), atol=1e-5)
+        (torch.Size([1, 8, 3, 5]), True)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Literal["relu6", "none"] = "relu6",
+    ) -> None:
+        super().__init__()
+        before, total = (kernel - stride) // 2, kernel - stride
+        self.pad = nn.ZeroPad2d((before, total - before) * 2) if stride > 1 else nn.Identity()
+        padding = 0 if stride > 1 else kernel // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+        self.norm = batch_norm(out_channels)
+        self.activation = nn.ReLU6() if activation == "relu6" else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad, convolve, normalise, activate."""
+        out: Tensor = self.activation(self.norm(self.conv(self.pad(x))))
+        return out
+
+    def fused(self) -> nn.Module:
+        """One convolution with bias (and padding and activation) that equals this block in eval mode."""
+        parts = (self.pad, fold_batch_norm(self.conv, self.norm), self.activation)
+        return nn.Sequential(*(part for part in parts if not isinstance(part, nn.Identity)))
+
+
 class RepConv(nn.Module):
     """3x3 convolution that is trained with three branches and deployed as one.
 

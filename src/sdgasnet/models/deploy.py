@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sdgasnet.imaging.image import full_scale
-from sdgasnet.models.blocks import ConvBlock, RepConv
+from sdgasnet.models.blocks import ConvBlock, RepConv, SameConv
 from sdgasnet.models.box_coding import anchor_points, decode_boxes, decode_distances
 from sdgasnet.models.network import Network
 
@@ -95,7 +95,7 @@ def deploy(network: Network) -> DeployGraph:
 def fuse_branches(module: nn.Module) -> None:
     """Replace, in place, every block that is one convolution in eval mode by that convolution."""
     for name, child in module.named_children():
-        if isinstance(child, ConvBlock | RepConv):
+        if isinstance(child, ConvBlock | RepConv | SameConv):
             setattr(module, name, child.fused())
         else:
             fuse_branches(child)

@@ -49,6 +49,8 @@ def finish_run(
             "metric_of": "ema-last",
             "epochs": model.epoch,
             "seed": recipe.training.seed,
+            "weights": recipe.weights,
+            "teacher": recipe.distillation.teacher,
             "seconds": round(training.get("seconds", 0.0), 1),
             "seconds_per_epoch": round(training.get("seconds", 0.0) / max(1, model.epoch), 2),
             "peak_memory_mebibytes": peak_memory(),

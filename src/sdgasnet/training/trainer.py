@@ -28,6 +28,7 @@ from sdgasnet.models.checkpoint import ModelFile, read_document, read_model, wri
 from sdgasnet.models.deploy import normalise
 from sdgasnet.models.network import Network
 from sdgasnet.models.session import TorchSession
+from sdgasnet.models.weights import load_weights
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.distillation import DistillationObjective, load_teacher
@@ -116,7 +117,10 @@ class Trainer:
         fabric = launch_fabric(config)
         self._hashes = image_hashes(self.train_records) if fabric.is_global_zero else ()
         torch.manual_seed(config.seed)
-        network = synchronise_norms(Network(self.recipe.model, len(self.index.class_names)), fabric)
+        plain = Network(self.recipe.model, len(self.index.class_names))
+        if self.recipe.weights is not None and not resume:
+            self.progress.note(load_weights(plain, self.recipe.weights, self.index.class_names).summary())
+        network = synchronise_norms(plain, fabric)
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.to(fabric.device)

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from torch import nn
 
 from sdgasnet.config.schema import ModelConfig
+from sdgasnet.models.backbones.lite0 import Lite0Backbone
 from sdgasnet.models.backbones.lvt import LVTBackbone
 from sdgasnet.models.backbones.rep import RepBackbone
 
-BACKBONES: dict[str, Callable[[ModelConfig], nn.Module]] = {"lvt": LVTBackbone, "rep": RepBackbone}
+BACKBONES: dict[str, Callable[[ModelConfig], nn.Module]] = {
+    "lvt": LVTBackbone,
+    "rep": RepBackbone,
+    "lite0": Lite0Backbone,
+}
 
 
 def build_backbone(config: ModelConfig) -> nn.Module:
