@@ -1,4 +1,4 @@
-"""Verbs on networks: how large one is."""
+"""Verbs on networks: how large one is, and small files of trained ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sdgasnet.cli.progress import say
 from sdgasnet.config.loading import build_recipe, load_recipe
 from sdgasnet.config.presets import PRESETS
 from sdgasnet.config.schema import Recipe
@@ -32,7 +33,9 @@ def _model() -> None:
 
 @model_app.command()
 def info(
-    model: Annotated[str, typer.Argument(metavar="PRESET|RECIPE", help="A preset (n, s) or a recipe file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="PRESET|RECIPE", help="A preset (n, s, lite0) or a recipe file.")
+    ],
     image_size: Annotated[
         str | None, typer.Option(metavar="SIDE|HxW", help="Size to count at; default: the recipe's.")
     ] = None,
@@ -56,6 +59,28 @@ def info(
         typer.echo(json.dumps(network_size.to_json()))
     else:
         _print_size(network_size, model)
+
+
+@model_app.command()
+def pack(
+    model: Annotated[Path, typer.Argument(help="Model file (.pt) or run folder.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    eight_bit: Annotated[
+        bool, typer.Option("--8-bit", help="A byte a weight, with a scale for each channel; default: 16 bits.")
+    ] = False,
+    last: Annotated[bool, typer.Option("--last", help="Of a run folder take last.pt instead of best.pt.")] = False,
+    hashes: Annotated[
+        bool, typer.Option("--hashes/--no-hashes", help="Keep the digests of the training pictures.")
+    ] = True,
+) -> None:
+    """Write a small model file to pass on: no training state, no paths, weights in fewer bits."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("train", "Packing a model")
+    from sdgasnet.models.checkpoint import pack_model, read_model, write_model
+
+    source = model / "last.pt" if last else model
+    write_model(pack_model(read_model(source), 8 if eight_bit else 16, hashes), out)
+    say(f"{out}: {out.stat().st_size / 2**20:.2f} MiB")
 
 
 def _read_recipe(model: str) -> Recipe:

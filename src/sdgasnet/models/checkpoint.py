@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -16,6 +16,8 @@ from sdgasnet.config.loading import build_recipe
 from sdgasnet.config.schema import Recipe
 from sdgasnet.errors import ConfigError, ModelError
 from sdgasnet.models.network import Network
+from sdgasnet.models.packaged import find_packaged, packaged_names
+from sdgasnet.models.packing import Bits, pack_weights, unpack_weights
 from sdgasnet.output import write_bytes
 
 SCHEMA_VERSION = 1
@@ -55,6 +57,22 @@ class ModelFile:
         }
 
 
+def pack_model(model: ModelFile, bits: Bits, keep_hashes: bool) -> ModelFile:
+    """A copy to pass on: small weights, and no paths of the machine that trained it.
+
+    Args:
+        model: Trained model.
+        bits: See :func:`~sdgasnet.models.packing.pack_weights`.
+        keep_hashes: Whether it goes on knowing the digests of its training pictures.
+    """
+    values = model.recipe.model_dump(mode="json")
+    values["weights"] = values["data"]["path"] = values["distillation"]["teacher"] = None
+    hashes = model.image_hashes if keep_hashes else ()
+    return replace(
+        model, recipe=build_recipe(values), weights=pack_weights(model.weights, bits), image_hashes=hashes
+    )
+
+
 def write_model(model: ModelFile, path: Path, training: dict[str, Any] | None = None) -> None:
     """Write a model file, through a temporary name; its folder is made.
 
@@ -92,7 +110,7 @@ def read_model(path: Path) -> ModelFile:
         return ModelFile(
             recipe=build_recipe(state["recipe"], origin=f"the recipe in {path}"),
             class_names=tuple(state["class_names"]),
-            weights=dict(state["weights"]),
+            weights=unpack_weights(state["weights"]),
             image_hashes=tuple(state["image_hashes"]),
             epoch=int(state["epoch"]),
             metrics=dict(state["metrics"]),
@@ -145,7 +163,7 @@ def require_intact(file: Path) -> None:
 
 
 def find_model_file(path: Path) -> Path:
-    """The file that ``path`` means: itself, or the best one of a run folder.
+    """The file that ``path`` means: itself, the best one of a run folder, or weights that come with the package.
 
     Raises:
         ModelError: There is none.
@@ -155,9 +173,15 @@ def find_model_file(path: Path) -> Path:
             if (path / name).is_file():
                 return path / name
         raise ModelError(f"Run folder {path} holds neither {' nor '.join(RUN_FILES)}.")
-    if not path.is_file():
-        raise ModelError(f"Model {path} does not exist. Expected a .pt file or a run folder such as runs/NAME.")
-    return path
+    if path.is_file():
+        return path
+    packaged = find_packaged(str(path))
+    if packaged is None:
+        known = f", or one of {', '.join(packaged_names())}" if packaged_names() else ""
+        raise ModelError(
+            f"Model {path} does not exist. Expected a .pt file, a run folder such as runs/NAME{known}."
+        )
+    return packaged
 
 
 def build_network(model: ModelFile) -> Network:

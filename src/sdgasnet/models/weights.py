@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from sdgasnet.errors import MissingExtraError, ModelError
 from sdgasnet.models.checkpoint import read_model
 from sdgasnet.models.network import Network
+from sdgasnet.models.packaged import find_packaged, packaged_names
 
 IMAGENET = "imagenet"
 """Name of the weights of EfficientNet-Lite0 that a Python package carries."""
@@ -104,34 +104,16 @@ def load_weights(network: Network, weights: str, class_names: tuple[str, ...]) -
     return WeightsReport(source.name, tuple(loaded), reinitialised, left_out)
 
 
-def packaged_names() -> tuple[str, ...]:
-    """Names of the weights that come with the package."""
-    folder = resources.files("sdgasnet.models") / "packaged"
-    if not folder.is_dir():
-        return ()
-    return tuple(
-        sorted(entry.name.removesuffix(".pt") for entry in folder.iterdir() if entry.name.endswith(".pt"))
-    )
-
-
-def find_packaged(name: str) -> Path | None:
-    """File of weights that come with the package; None if there are none of that name."""
-    if name not in packaged_names():
-        return None
-    return Path(str(resources.files("sdgasnet.models") / "packaged" / f"{name}.pt"))
-
-
 def _open(weights: str, network: Network) -> _Source:
     path = Path(weights)
     if weights == IMAGENET and not path.exists():
         return _Source(IMAGENET, read_imagenet(network), (), "backbone lite0", is_backbone=True)
-    packaged = None if path.exists() else find_packaged(weights)
-    if packaged is None and not path.exists():
+    if not path.exists() and find_packaged(weights) is None:
         known = ", ".join((*packaged_names(), IMAGENET))
         raise ModelError(
             f"Weights {weights!r} are neither a file nor a run folder, nor of those that come by name: {known}."
         )
-    model = read_model(packaged or path)
+    model = read_model(path)
     config = model.recipe.model
     structure = f"preset {config.preset}, backbone {config.backbone}"
     return _Source(weights, model.weights, model.class_names, structure)
