@@ -1,6 +1,6 @@
 """Seconds of a training step under a teacher against a plain step, in turn, so that both see the same machine.
 
-    .venv/bin/python benchmarks/distillation_step.py
+.venv/bin/python benchmarks/distillation_step.py
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
         ("n", {"enhance": "conv"}),
         ("n", {"frequency_band": "learnable"}),
         ("n", {"channels": 1}),
+        ("lite0", {}),
+        ("lite0", {"channels": 1}),
     ],
 )
 def test_fused_equals_unfused(
@@ -125,6 +127,7 @@ def export(graph: DeployGraph, pictures: torch.Tensor) -> bytes:
         ("n", (224, 224), torch.uint8),
         ("n", (96, 160), torch.uint16),
         ("s", (96, 160), torch.uint8),
+        ("lite0", (96, 160), torch.uint8),
         pytest.param("s", (224, 224), torch.uint8, marks=pytest.mark.slow),
     ],
 )

@@ -10,6 +10,7 @@ from sdgasnet import __version__
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
+from sdgasnet.cli.experiment import experiment_app
 from sdgasnet.cli.model import model_app
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.synth import synth
@@ -26,6 +27,7 @@ app = typer.Typer(
 data_app.command()(synth)
 app.add_typer(data_app)
 app.add_typer(model_app)
+app.add_typer(experiment_app)
 app.command()(train)
 app.command()(distill)
 app.command()(val)

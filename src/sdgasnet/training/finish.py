@@ -12,8 +12,10 @@ import torch
 from sdgasnet.data.index import require_split
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.evaluation import environment
+from sdgasnet.evaluation.detections_file import write_detections
 from sdgasnet.evaluation.measure import Measurement, measure
 from sdgasnet.evaluation.plot_folder import write_plots
+from sdgasnet.evaluation.revision import describe_commit
 from sdgasnet.models.checkpoint import ModelFile, read_document
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
@@ -23,7 +25,7 @@ from sdgasnet.training.run_folder import RunFolder
 def finish_run(
     run_path: Path, model: ModelFile, index: DatasetIndex, progress: Callable[[int, int], None]
 ) -> Measurement:
-    """Measure the last epoch's model on the val split; write ``result.json`` and ``plots/``.
+    """Measure the last epoch's model on the val split; write ``detections.json``, ``result.json`` and ``plots/``.
 
     Args:
         run_path: Folder of the run.
@@ -39,6 +41,8 @@ def finish_run(
     records = require_split(index, recipe.data.val_split)
     detector = Detector(TorchSession(model, str(run.last)))
     measurement = measure(detector, records, model.class_names, progress)
+    names = [record.name for record in records]
+    write_detections(run.detections_file, model.class_names, names, measurement.detections)
     training = read_document(run.last).get("training", {})
     run.write_result(
         {
@@ -57,6 +61,7 @@ def finish_run(
             "data_hash": index.content_hash,
             "hardware": describe_training_hardware(),
             "versions": environment.describe_versions(),
+            "commit": describe_commit(),
         }
     )
     labelled = require_split(index, recipe.data.train_split)

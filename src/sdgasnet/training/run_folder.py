@@ -16,7 +16,8 @@ from sdgasnet.output import write_text
 
 
 class RunFolder:
-    """``recipe.yaml``, ``metrics.csv``, ``last.pt``, ``best.pt``, ``result.json``, ``plots/``, TensorBoard events.
+    """Its files: ``recipe.yaml``, ``metrics.csv``, ``last.pt``, ``best.pt``, ``result.json``, ``detections.json``,
+    ``plots/``, TensorBoard events.
 
     Args:
         path: The folder; :meth:`create` makes a new one.
@@ -29,6 +30,7 @@ class RunFolder:
         self.last = path / "last.pt"
         self.best = path / "best.pt"
         self.result_file = path / "result.json"
+        self.detections_file = path / "detections.json"
         self.plots = path / "plots"
         self.events = path / "events"
 

@@ -23,6 +23,8 @@ STEM_WIDTH = 32
 TAPPED_STAGES = (1, 2, 4, 6)
 """Stages whose last maps are given out: those at 1/4, 1/8, 1/16, 1/32."""
 WIDTHS = tuple(STAGES[stage][1] for stage in TAPPED_STAGES)
+BATCH_NORM_MOMENTUM = 0.01
+"""That of the published network: its statistics are kept longer than those of blocks that begin anew."""
 PIXEL_MEAN, PIXEL_SPREAD = 0.5, 0.5
 """Normalisation that the ImageNet weights expect, of pixels in [0, 1]."""
 
@@ -83,6 +85,9 @@ class Lite0Backbone(nn.Module):
             if number in TAPPED_STAGES:
                 tapped.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = BATCH_NORM_MOMENTUM
         self._tapped = tuple(tapped)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,1 @@
+"""A question answered by several trainings: the plan, its runs, the table of what came out."""
