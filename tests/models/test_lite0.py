@@ -97,6 +97,13 @@ def test_the_deployed_graph_has_no_normalisation_left(trained_network: Callable[
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_normalisations_have_the_published_constants(model_config: Callable[..., ModelConfig]) -> None:
+    network = Network(model_config("lite0"), 1)
+    norms = [part for part in network.backbone.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert len(norms) == 48
+    assert {(part.eps, part.momentum) for part in norms} == {(1e-3, 0.01)}
+
+
 def test_other_widths_are_refused(model_config: Callable[..., ModelConfig]) -> None:
     with pytest.raises(ModelError, match="has the widths"):
         Network(model_config("lite0", backbone_widths=(8, 8, 8, 8)), 1)

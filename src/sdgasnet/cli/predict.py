@@ -54,7 +54,9 @@ def predict(
 
     A picture that can't be read does not stop the others: it is listed at the end, and the exit code is 1.
     """
-    files = find_sources(sources)
+    files = find_sources(sources, out)
+    names = unique_names(files)
+    refuse_overwriting(files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco))
     detector = open_detector(model)
     threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
     if score_threshold is not None:
@@ -65,7 +67,6 @@ def predict(
         "score_threshold": threshold,
         "score_threshold_overridden": score_threshold is not None,
     }
-    names = unique_names(files)
     tally = Tally()
     with ExitStack() as stack:
         writers = _Writers(stack, head, as_json, as_csv, as_coco)
@@ -91,8 +92,12 @@ def predict(
         raise typer.Exit(1)
 
 
-def find_sources(sources: Sequence[str]) -> list[Path]:
+def find_sources(sources: Sequence[str], out: Path) -> list[Path]:
     """Picture files that the arguments mean, in order, each once.
+
+    Args:
+        sources: Pictures, folders, patterns.
+        out: Folder of annotated pictures; those of an earlier run in it are not read with a folder around it.
 
     Raises:
         ImageError: An argument means nothing.
@@ -101,7 +106,7 @@ def find_sources(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         path = Path(source)
         if path.is_dir():
-            found = find_images(path)
+            found = [file for file in find_images(path) if not _lies_in(file, out) or _lies_in(path, out)]
         elif path.exists():
             found = [path]
         else:
@@ -112,6 +117,24 @@ def find_sources(sources: Sequence[str]) -> list[Path]:
             )
         files.update(dict.fromkeys(found))
     return list(files)
+
+
+def refuse_overwriting(files: Sequence[Path], pictures: Sequence[Path], others: Sequence[Path | None]) -> None:
+    """Stop before anything is written where an output would replace a picture that is read.
+
+    Raises:
+        OutputError: It would.
+    """
+    sources = {file.resolve() for file in files}
+    for path in (*pictures, *others):
+        if path is not None and path.resolve() in sources:
+            raise OutputError(
+                f"{path} is one of the pictures to read; it would be overwritten. Choose another --out."
+            )
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:

