@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sdgasnet.data.surfaces import board, cast, steel, textile
+from sdgasnet.data.surfaces.shapes import within_range
 from sdgasnet.data.surfaces.synthesis import (
     CLASS_NAMES,
     PAINTERS,
@@ -118,3 +119,11 @@ def test_mixed_takes_the_surfaces_in_turn_and_keeps_their_classes() -> None:
         assert np.array_equal(mixed.image, plain.image)
         found = [names[thing.label] for thing in mixed.objects]
         assert found == [CLASS_NAMES[surface][thing.label] for thing in plain.objects]
+
+
+@pytest.mark.parametrize("surface", ["steel", "textile", "cast"])
+def test_a_change_of_nothing_changes_nothing(surface: Surface) -> None:
+    """Grounds that left the range of grey were cut by the first defect, and its box held all of them."""
+    for index in range(60):
+        painter = PAINTERS[surface](np.random.default_rng([4, index]), (96, 96))
+        assert np.array_equal(within_range(painter.picture), painter.picture)

@@ -21,6 +21,7 @@ from sdgasnet.data.surfaces.shapes import (
     shade,
     stroke,
     turned,
+    within_range,
 )
 
 VISIBLE = 0.05
@@ -37,7 +38,7 @@ def draw_skin(rng: Generator, size: Size) -> Ground:
     if rng.random() < 0.3:
         grey = grey + rng.uniform(0.01, 0.05) * _tool_marks(rng, size)
     skin = Ground(grey.astype(np.float32), bool(rng.random() < 0.5), float(rough))
-    return replace(skin, grey=skin.grey + shade(rng, skin))
+    return replace(skin, grey=within_range(skin.grey + shade(rng, skin)))
 
 
 def draw_pore(rng: Generator, skin: Ground) -> Picture:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdgasnet.data.surfaces.canvas import Picture, Size, smooth_noise
 
+DARKEST, BRIGHTEST = 0.02, 0.98
 Vector = NDArray[np.float64]
 """``(2,)`` x and y in pixels, or a unit vector."""
 
@@ -48,10 +49,15 @@ class Ground:
         return np.float32(np.exp(rng.uniform(np.log(low), np.log(high))) + self.busyness)
 
 
+def within_range(picture: Picture) -> Picture:
+    """The picture kept off pure black and white, as clean grounds have to be before anything is added."""
+    kept: Picture = np.clip(picture, DARKEST, BRIGHTEST).astype(np.float32)
+    return kept
+
+
 def added(ground: Ground, change: Picture) -> Picture:
-    """The ground after a change, kept off pure black and white."""
-    picture: Picture = np.clip(ground.grey + change, 0.02, 0.98).astype(np.float32)
-    return picture
+    """The ground after a change; it differs nowhere else, so that the hull of the difference is the defect's."""
+    return within_range(ground.grey + change)
 
 
 def grain_direction(ground: Ground) -> Vector:

@@ -22,6 +22,7 @@ from sdgasnet.data.surfaces.shapes import (
     shade,
     stroke,
     turned,
+    within_range,
 )
 
 VISIBLE = 0.04
@@ -46,7 +47,7 @@ def draw_sheet(rng: Generator, size: Size) -> Ground:
     grey = grey + rng.uniform(0.0, 0.03) * streaks + rng.uniform(0.0, 0.045) * clouds
     grey = grey if upright else grey.T
     sheet = Ground(np.ascontiguousarray(grey, dtype=np.float32), upright, float(np.hypot(fine, coarse)))
-    return replace(sheet, grey=sheet.grey + shade(rng, sheet))
+    return replace(sheet, grey=within_range(sheet.grey + shade(rng, sheet)))
 
 
 def draw_scratch(rng: Generator, sheet: Ground) -> Picture:

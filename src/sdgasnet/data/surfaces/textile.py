@@ -21,6 +21,7 @@ from sdgasnet.data.surfaces.shapes import (
     shade,
     stroke,
     turned,
+    within_range,
 )
 
 VISIBLE = 0.045
@@ -48,7 +49,7 @@ def draw_cloth(rng: Generator, size: Size) -> Ground:
     fuzz = smooth_noise(rng, size, (1.2, 1.2))
     grey = rng.uniform(0.25, 0.75) + depth * weave + uneven * bars + rng.uniform(0.003, 0.02) * fuzz
     cloth = Ground(grey.astype(np.float32), upright, float(np.hypot(depth / 2, uneven)))
-    return replace(cloth, grey=cloth.grey + shade(rng, cloth))
+    return replace(cloth, grey=within_range(cloth.grey + shade(rng, cloth)))
 
 
 def draw_hole(rng: Generator, cloth: Ground) -> Picture:
