@@ -11,6 +11,7 @@ from sdgasnet.cli.data import data_app
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
 from sdgasnet.cli.experiment import experiment_app
+from sdgasnet.cli.export import export
 from sdgasnet.cli.model import model_app
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.synth import synth
@@ -30,6 +31,7 @@ app.add_typer(model_app)
 app.add_typer(experiment_app)
 app.command()(train)
 app.command()(distill)
+app.command()(export)
 app.command()(val)
 app.command()(predict)
 app.command()(demo)

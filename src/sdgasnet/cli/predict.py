@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import cv2
 import typer
 
-from sdgasnet.cli.opening import open_detector
+from sdgasnet.cli.opening import Runtime, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.errors import ImageError, OutputError
 from sdgasnet.imaging.detections import Detections
@@ -38,13 +38,17 @@ class Tally:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model file (.pt) or run folder.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Bundle, model file (.pt), run folder, or a packaged name: steel, board, textile."),
+    ],
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, or patterns like 'line1/*.png'.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for annotated pictures.")] = Path("predictions"),
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all detections as JSON.")] = None,
     as_csv: Annotated[Path | None, typer.Option("--csv", help="Write all detections as CSV.")] = None,
     as_coco: Annotated[Path | None, typer.Option("--coco", help="Write COCO results.")] = None,
     as_yolo: Annotated[Path | None, typer.Option("--yolo", help="Folder for YOLO text files.")] = None,
+    runtime: Annotated[Runtime, typer.Option("--runtime", help="What a bundle runs in.")] = "auto",
     images: Annotated[bool, typer.Option("--images/--no-images", help="Write annotated pictures.")] = True,
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
@@ -57,7 +61,7 @@ def predict(
     files = find_sources(sources, out)
     names = unique_names(files)
     refuse_overwriting(files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco))
-    detector = open_detector(model)
+    detector = open_detector(model, runtime)
     threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
     if score_threshold is not None:
         say(f"score threshold {threshold:g} instead of the model's {detector.spec.detection.score_threshold:g}")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sdgasnet.cli.opening import open_detector
+from sdgasnet.cli.opening import Runtime, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import DataConfig
 from sdgasnet.data.index import load_dataset, reorder_classes, require_split
@@ -27,12 +27,13 @@ from sdgasnet.runtime.detector import Detector
 
 
 def val(
-    model: Annotated[Path, typer.Argument(help="Model file (.pt) or run folder.")],
+    model: Annotated[Path, typer.Argument(help="Bundle, model file (.pt), run folder or packaged name.")],
     data: Annotated[Path, typer.Argument(help="Labelled data set.")],
     split: Annotated[str, typer.Option("--split", help="Which of its splits.")] = DataConfig().val_split,
     format: Annotated[
         Literal["auto", "voc", "coco", "yolo"], typer.Option("--format", help="Format of the data set.")
     ] = DataConfig().format,
+    runtime: Annotated[Runtime, typer.Option("--runtime", help="What a bundle runs in.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a results page, one self-contained file.")
@@ -50,7 +51,7 @@ def val(
     if html is not None or plots is not None:
         require_plotting()
     detector = override_settings(
-        open_detector(model), {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+        open_detector(model, runtime), {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
     )
     spec = detector.spec
     index = align_classes(load_dataset(data, format), spec.class_names, spec.name)

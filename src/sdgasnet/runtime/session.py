@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.runtime.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class RawOutputs(NamedTuple):
     boxes_xyxy: NDArray[np.float32]
     scores: NDArray[np.float32]
     embedding: NDArray[np.float32]
+
+
+def spec_of(manifest: Manifest, name: str) -> ModelSpec:
+    """What a bundle's manifest says of the model in it."""
+    taken = manifest.input
+    return ModelSpec(manifest.class_names, taken.image_size, taken.channels, manifest.detection, name)
 
 
 class Session(Protocol):

@@ -1,0 +1,82 @@
+"""Make a bundle from a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from sdgasnet.evaluation.environment import describe_versions
+from sdgasnet.export.onnx import export_onnx
+from sdgasnet.export.reference import build_reference, reference_pictures
+from sdgasnet.imaging.image import LETTERBOX_GREY
+from sdgasnet.models.checkpoint import ModelFile, build_network
+from sdgasnet.models.deploy import deploy
+from sdgasnet.models.session import TorchSession
+from sdgasnet.runtime.bundle import GRAPH_NAME
+from sdgasnet.runtime.manifest import InputSpec, Manifest, Preparation, Training
+
+CARD_NAME = "README.md"
+
+
+def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Manifest, dict[str, bytes]]:
+    """Manifest and files of a bundle in float32.
+
+    Args:
+        model: The trained model.
+        name: What it is called.
+        bits: Of the pictures' pixels.
+
+    Returns:
+        The manifest, not yet with digests, and name -> content.
+    """
+    config = model.recipe.model
+    spec = InputSpec(image_size=config.image_size, channels=config.channels, bits=bits)
+    manifest = Manifest(
+        name=name,
+        preset=config.preset,
+        precision="fp32",
+        input=spec,
+        preparation=Preparation(padding=LETTERBOX_GREY),
+        class_names=model.class_names,
+        detection=model.recipe.detection,
+        training=describe_training(model),
+        versions=describe_versions(),
+        files={},
+    )
+    files = {
+        GRAPH_NAME: export_onnx(deploy(build_network(model)), spec),
+        CARD_NAME: write_card(manifest).encode(),
+        **build_reference(TorchSession(model, name), reference_pictures(config.channels)),
+    }
+    return manifest, files
+
+
+def describe_training(model: ModelFile) -> Training:
+    """Epochs, figures, and one digest over all training pictures."""
+    joined = "\n".join(sorted(model.image_hashes)).encode()
+    return Training(
+        epochs=model.epoch,
+        metrics=model.metrics,
+        pictures=len(model.image_hashes),
+        pictures_digest=hashlib.sha256(joined).hexdigest(),
+    )
+
+
+def write_card(manifest: Manifest) -> str:
+    """A page that says what the model is, for whoever finds the bundle."""
+    height, width = manifest.input.image_size
+    figures = (
+        ", ".join(f"{name} {value:.3f}" for name, value in manifest.training.metrics.items()) or "not measured"
+    )
+    colour = "grey" if manifest.input.channels == 1 else "RGB"
+    return f"""# {manifest.name}
+
+SD-GASNet, preset `{manifest.preset}`, {manifest.precision}. Finds: {", ".join(manifest.class_names)}.
+
+- Pictures: {colour}, {manifest.input.bits} bits, laid on a canvas of {height}x{width} (height x width).
+- Trained for {manifest.training.epochs} epochs on {manifest.training.pictures} pictures; its val split: {figures}.
+- Shown from score {manifest.detection.score_threshold:g}; suppression at IoU {manifest.detection.iou_threshold:g}.
+
+`manifest.json` holds all of this for programs, with the SHA-256 of every file. `reference/` holds pictures,
+canvases, raw outputs and detections to check a host in another language against.
+"""

@@ -1,0 +1,124 @@
+"""A model as it is shipped: one folder, or one ``.sdg`` archive of the same files, verified when it is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from sdgasnet.data.write import new_folder
+from sdgasnet.errors import ModelError
+from sdgasnet.output import write_bytes
+from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, read_manifest
+
+ARCHIVE_SUFFIX = ".sdg"
+GRAPH_NAME = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; every byte was compared with its digest.
+
+    Attributes:
+        path: Where it was opened.
+        manifest: What it says of itself.
+        files: Name -> content.
+    """
+
+    path: Path
+    manifest: Manifest
+    files: Mapping[str, bytes]
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path looks like a bundle: a folder with a manifest, or a file with the suffix of archives."""
+    return (path / MANIFEST_NAME).is_file() or (path.suffix == ARCHIVE_SUFFIX and path.is_file())
+
+
+def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write a bundle, whole or not at all.
+
+    Args:
+        path: New folder, or archive if it ends in ``.sdg``; an existing archive is replaced.
+        manifest: Its ``files`` are filled in here.
+        files: Name -> content.
+
+    Raises:
+        OutputError: It can't be written, or the folder holds something.
+    """
+    digests = {name: digest(content) for name, content in sorted(files.items())}
+    complete = manifest.model_copy(update={"files": digests})
+    everything = {MANIFEST_NAME: (complete.model_dump_json(indent=2) + "\n").encode(), **files}
+    if path.suffix == ARCHIVE_SUFFIX:
+        write_bytes(path, pack_archive(everything))
+        return
+    with new_folder(path) as folder:
+        for name, content in everything.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+
+def pack_archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip without compression; the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Open and verify a bundle.
+
+    Raises:
+        ModelError: It is none, a file is missing, was changed or is not listed, or its schema is newer.
+    """
+    if not path.exists():
+        raise ModelError(f"Bundle {path} does not exist. Expected a folder or a {ARCHIVE_SUFFIX} file.")
+    found = _read_archive(path) if path.is_file() else _read_folder(path)
+    if MANIFEST_NAME not in found:
+        raise ModelError(f"{path} is no bundle: it holds no {MANIFEST_NAME}.")
+    try:
+        values = json.loads(found.pop(MANIFEST_NAME))
+    except ValueError:
+        raise ModelError(f"Bundle {path}: {MANIFEST_NAME} is damaged. Copy or export the model again.") from None
+    manifest = read_manifest(values, str(path))
+    for name, expected in manifest.files.items():
+        if name not in found:
+            raise ModelError(f"Bundle {path} is not complete: {name} is missing. Copy or export the model again.")
+        if digest(found[name]) != expected:
+            raise ModelError(
+                f"Bundle {path}: {name} was changed or damaged since it was exported; its SHA-256 is not the one "
+                "in the manifest. Copy or export the model again."
+            )
+    if unlisted := sorted(found.keys() - manifest.files.keys()):
+        raise ModelError(f"Bundle {path} holds {unlisted[0]}, which its manifest does not list. Remove it.")
+    if GRAPH_NAME not in found:
+        raise ModelError(f"Bundle {path} lists no {GRAPH_NAME}. Export the model again.")
+    return Bundle(path, manifest, found)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 as hexadecimal text."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    try:
+        return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    except OSError as error:
+        raise ModelError(f"Bundle {path} can't be read: {error}.") from None
+
+
+def _read_archive(path: Path) -> dict[str, bytes]:
+    try:
+        with ZipFile(path) as archive:
+            return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+    except (OSError, BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise ModelError(
+            f"Bundle {path} can't be read: {error}. Expected a {ARCHIVE_SUFFIX} archive; copy or export it again."
+        ) from None

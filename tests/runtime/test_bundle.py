@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.errors import ModelError, OutputError
+from sdgasnet.runtime.bundle import is_bundle, open_bundle, write_bundle
+from sdgasnet.runtime.manifest import InputSpec, Manifest, Preparation, Training
+
+FILES = {"model.onnx": b"graph" * 100, "README.md": b"# card\n", "reference/0/canvas.npy": bytes(range(256))}
+
+
+def manifest() -> Manifest:
+    return Manifest(
+        name="steel",
+        preset="n",
+        precision="fp32",
+        input=InputSpec(image_size=(64, 96), channels=1, bits=8),
+        preparation=Preparation(padding=0.5),
+        class_names=("pit", "crack"),
+        detection=DetectionConfig(score_threshold=0.3),
+        training=Training(epochs=3, metrics={"AP": 0.5}, pictures=7, pictures_digest="0" * 64),
+        versions={"python": "3.11"},
+        files={},
+    )
+
+
+@pytest.fixture(params=["folder", "archive.sdg"])
+def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / request.param
+    write_bundle(path, manifest(), FILES)
+    return path
+
+
+def change(path: Path, name: str, content: bytes | None) -> None:
+    """Replace, add or remove one file of a bundle."""
+    if path.is_dir():
+        if content is None:
+            (path / name).unlink()
+        else:
+            (path / name).write_bytes(content)
+        return
+    with ZipFile(path) as archive:
+        files = {entry: archive.read(entry) for entry in archive.namelist()}
+    files.pop(name, None)
+    if content is not None:
+        files[name] = content
+    with ZipFile(path, "w") as archive:
+        for entry, data in files.items():
+            archive.writestr(entry, data)
+
+
+def test_what_was_written_is_read(bundle: Path) -> None:
+    assert is_bundle(bundle)
+    opened = open_bundle(bundle)
+    assert dict(opened.files) == FILES
+    assert opened.manifest.model_copy(update={"files": {}}) == manifest()
+    assert set(opened.manifest.files) == set(FILES)
+
+
+def test_the_same_model_gives_the_same_archive(tmp_path: Path) -> None:
+    for name in ("a.sdg", "b.sdg"):
+        write_bundle(tmp_path / name, manifest(), FILES)
+    assert (tmp_path / "a.sdg").read_bytes() == (tmp_path / "b.sdg").read_bytes()
+    write_bundle(tmp_path / "a.sdg", manifest(), {**FILES, "README.md": b"other"})
+    assert open_bundle(tmp_path / "a.sdg").files["README.md"] == b"other"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_changed_byte_is_noticed_in_every_file(bundle: Path, name: str) -> None:
+    content = bytearray(FILES[name])
+    content[len(content) // 2] ^= 1
+    change(bundle, name, bytes(content))
+    with pytest.raises(ModelError, match=f"{name} was changed or damaged"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_missing_file_is_noticed(bundle: Path, name: str) -> None:
+    change(bundle, name, None)
+    with pytest.raises(ModelError, match=f"{name} is missing"):
+        open_bundle(bundle)
+
+
+def test_a_file_that_is_not_listed_is_noticed(bundle: Path) -> None:
+    change(bundle, "extra.bin", b"x")
+    with pytest.raises(ModelError, match=r"extra\.bin, which its manifest does not list"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("schema_version", 2, "Install a newer sdgasnet"),
+        ("class_names", None, "not valid at 'class_names'"),
+        ("unknown", 1, "not valid at 'unknown'"),
+        ("files", {"../../etc/passwd": "0" * 64}, "not valid at 'files"),
+        ("files", {}, "does not list"),
+    ],
+)
+def test_a_manifest_that_does_not_hold(bundle: Path, key: str, value: object, said: str) -> None:
+    values = json.loads(manifest().model_dump_json()) | {key: value}
+    if key == "unknown":
+        values["files"] = {}
+    change(bundle, "manifest.json", json.dumps(values).encode())
+    with pytest.raises(ModelError, match=said):
+        open_bundle(bundle)
+
+
+def test_what_is_no_bundle(tmp_path: Path, bundle: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        open_bundle(tmp_path / "nothing.sdg")
+    (tmp_path / "empty").mkdir()
+    assert not is_bundle(tmp_path / "empty")
+    with pytest.raises(ModelError, match=r"holds no manifest\.json"):
+        open_bundle(tmp_path / "empty")
+    change(bundle, "manifest.json", b"{not json")
+    with pytest.raises(ModelError, match="is damaged"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 300, -1])
+def test_a_truncated_archive(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "a.sdg"
+    write_bundle(path, manifest(), FILES)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelError, match=r"a\.sdg"):
+        open_bundle(path)
+
+
+def test_a_full_folder_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    with pytest.raises(OutputError, match="not an empty folder"):
+        write_bundle(tmp_path / "out", manifest(), FILES)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
