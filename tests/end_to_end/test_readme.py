@@ -48,12 +48,12 @@ def test_commands_and_python(tmp_path: Path) -> None:
     for picture in list((tmp_path / "my-parts" / "images" / "train").iterdir())[:3]:
         (tmp_path / "line1" / picture.name).write_bytes(picture.read_bytes())
     lines = [line.split("#")[0] for line in block_with("sdgasnet data check").splitlines() if line.strip()]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "sdgasnet"
         run(["-m", "sdgasnet", *arguments, *(LESS if arguments[0] == "train" else [])], tmp_path)
-    for name in ("results.html", "found.json", "found.csv", "predictions"):
+    for name in ("results.html", "found.json", "found.csv", "predictions", "parts.sdg"):
         assert (tmp_path / name).exists()
     (tmp_path / "part.png").write_bytes(next((tmp_path / "line1").iterdir()).read_bytes())
     run(["-c", block_with("load_detector")], tmp_path)
