@@ -13,6 +13,8 @@ from sdgasnet.data.surfaces.canvas import Picture, Size, smooth_noise
 
 VISIBLE = 0.12
 """Change of grey from which a pixel belongs to a defect, of full scale."""
+FINEST_PITCH, COARSEST_PITCH = 14, 60
+"""Distance between lanes, pixels of the picture: a whole board, or a part of one through a stronger lens."""
 OVERSAMPLING = 2
 """Copper is drawn this much larger and reduced, for clean edges."""
 
@@ -48,7 +50,7 @@ def plan_board(rng: Generator, size: Size) -> Layout:
     """Lay out traces: parallel lanes with 45-degree jogs, interrupted by pads."""
     turned = rng.random() < 0.5
     height, width = (OVERSAMPLING * side for side in (size[::-1] if turned else size))
-    pitch = int(rng.integers(16, 34)) * OVERSAMPLING
+    pitch = round(np.exp(rng.uniform(np.log(FINEST_PITCH), np.log(COARSEST_PITCH)))) * OVERSAMPLING
     trace_width = max(4, int(pitch * rng.uniform(0.28, 0.5)))
     slopes = np.zeros(width, np.float32)
     x = int(rng.integers(0, width // 2))
@@ -95,8 +97,8 @@ def draw_copper(layout: Layout) -> Picture:
 def draw_open(rng: Generator, layout: Layout, copper: Picture) -> None:
     """A gap right through a trace."""
     x, y, _ = _point_on_trace(rng, layout)
-    half = int(rng.integers(3, 8)) * OVERSAMPLING // 2
-    ragged = int(rng.integers(-2, 3))
+    half = max(3, round(layout.pitch * rng.uniform(0.06, 0.2)))
+    ragged = round(half * rng.uniform(-0.5, 0.5))
     reach = layout.width // 2 + 3
     corners = [
         (x - half, y - reach),
@@ -116,7 +118,7 @@ def draw_short(rng: Generator, layout: Layout, copper: Picture) -> None:
         x, y, side = _point_on_trace(rng, layout)
         target = (min(max(x + int(rng.integers(-4, 5)), 0), layout.size[1] - 1), y + side * layout.pitch)
         if 0 <= target[1] < layout.size[0] and copper[target[1], target[0]] > 0:
-            cv2.line(copper, (x, y), target, 1.0, int(rng.integers(3, 7)) * OVERSAMPLING // 2 + 2)
+            cv2.line(copper, (x, y), target, 1.0, max(5, round(layout.pitch * rng.uniform(0.1, 0.25))))
             return
 
 
@@ -126,10 +128,14 @@ def draw_spur(rng: Generator, layout: Layout, copper: Picture) -> None:
     edge = y + side * (layout.width // 2 - 1)
     gap = layout.pitch - layout.width
     tip = edge + side * int(gap * rng.uniform(0.35, 0.7))
-    half = int(rng.integers(3, 7)) * OVERSAMPLING // 2 + 1
+    half = max(4, round(layout.pitch * rng.uniform(0.07, 0.16)))
     cv2.fillPoly(
         copper,
-        [np.array([(x - half, edge), (x + half, edge), (x + int(rng.integers(-3, 4)), tip)], np.int32)],
+        [
+            np.array(
+                [(x - half, edge), (x + half, edge), (x + round(half * rng.uniform(-0.7, 0.7)), tip)], np.int32
+            )
+        ],
         1.0,
     )
 

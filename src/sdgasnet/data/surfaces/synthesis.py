@@ -21,7 +21,7 @@ from sdgasnet.imaging.geometry import pairwise_iou
 Surface = Literal["steel", "board", "textile", "cast", "mixed"]
 """`mixed` takes the others in turn and has the classes of all: for pre-training."""
 Window = tuple[slice, slice]
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever the same seed gives other pictures."""
 SMALLEST_SIDE = 64
 MOST_DEFECTS = 5
