@@ -63,3 +63,35 @@ def test_a_process_without_standard_error_reads_pictures_too() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_more_lines_than_a_pipe_holds() -> None:
+    with captured_messages() as lines:
+        for _ in range(5000):
+            os.write(2, b"libpng warning: bad chunk\n")
+    assert len(lines) == 5000
+    with captured_messages() as after:
+        pass
+    assert after == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_hears_itself_alone() -> None:
+    with captured_messages():
+        pass
+    with captured_messages() as ours:
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with captured_messages() as theirs:
+            os.write(2, b"libpng warning: theirs\n")
+        os.write(writing, str(len(theirs)).encode())
+        os._exit(0)
+    with captured_messages() as mine:
+        os.waitpid(child, 0)
+    assert os.read(reading, 10) == b"1"
+    assert ours == mine == []

@@ -6,6 +6,9 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from tempfile import TemporaryFile
+from typing import IO
 
 _STDERR = 2
 _FROM_DECODERS = (
@@ -19,6 +22,16 @@ _FROM_DECODERS = (
     b"libpng error",
 )
 _ONE_AT_A_TIME = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _collecting_file() -> IO[bytes]:
+    return TemporaryFile(buffering=0)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process would share the place in the file with its parent, and hear what the parent's decoder says.
+    os.register_at_fork(after_in_child=_collecting_file.cache_clear)
 
 
 @contextmanager
@@ -45,16 +58,22 @@ def captured_messages() -> Iterator[list[str]]:
         except OSError:
             yield lines
             return
-        reading, writing = os.pipe()
-        os.dup2(writing, _STDERR)
-        os.close(writing)
+        # A file, not a pipe: a picture of thousands of bad chunks would fill a pipe, and the decoder wait forever.
+        collected = _collecting_file().fileno()
+        os.lseek(collected, 0, os.SEEK_SET)
+        os.dup2(collected, _STDERR)
         try:
             yield lines
         finally:
             os.dup2(original, _STDERR)
             os.close(original)
-            with os.fdopen(reading, "rb") as stream:
-                written = stream.read().splitlines(keepends=True)
-            lines.extend(line.decode().strip() for line in written if line.startswith(_FROM_DECODERS))
-            if others := [line for line in written if not line.startswith(_FROM_DECODERS)]:
+            written = b""
+            if length := os.lseek(collected, 0, os.SEEK_CUR):
+                os.lseek(collected, 0, os.SEEK_SET)
+                written = os.read(collected, length)
+            whole = written.splitlines(keepends=True)
+            lines.extend(
+                line.decode(errors="replace").strip() for line in whole if line.startswith(_FROM_DECODERS)
+            )
+            if others := [line for line in whole if not line.startswith(_FROM_DECODERS)]:
                 os.write(_STDERR, b"".join(others))
