@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import typer
 
+from sdgasnet.cli.background import BackgroundWriter, run_ahead
 from sdgasnet.cli.opening import Runtime, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.errors import ImageError, OutputError
@@ -21,7 +23,6 @@ from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images, read_image
 from sdgasnet.output import GrowingFile, write_bytes, write_text
-from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import CSV_HEADER, to_coco_results, to_csv_rows, to_objects, to_yolo
 
 SHOWN_NAMES = 10
@@ -75,18 +76,19 @@ def predict(
     with ExitStack() as stack:
         writers = _Writers(stack, head, as_json, as_csv, as_coco)
         with counting_bar("detecting") as advance:
-            for number, (file, name) in enumerate(zip(files, names, strict=True), start=1):
-                outcome = detect_file(detector, file, threshold)
+            # Reading the next pictures and writing the last ones goes on beside the network.
+            reading = run_ahead(partial(read_or_error, channels=detector.spec.channels), files)
+            pictures = stack.enter_context(BackgroundWriter())
+            for number, (file, name, image) in enumerate(zip(files, names, reading, strict=True), start=1):
+                outcome = image if isinstance(image, ImageError) else (image, detector.detect(image, threshold))
                 writers.add(str(file), outcome)
                 if isinstance(outcome, ImageError):
                     tally.unreadable.append((str(file), str(outcome)))
                 else:
-                    image, found = outcome
+                    found = outcome[1]
                     _count(tally, found)
                     if images:
-                        write_picture(
-                            out / f"{name}.png", draw_detections(image, found, detector.spec.class_names)
-                        )
+                        pictures.submit(draw_and_write, out / f"{name}.png", *outcome, detector.spec.class_names)
                     if as_yolo is not None:
                         write_text(as_yolo / f"{name}.txt", to_yolo(found))
                 advance(number, len(files))
@@ -162,22 +164,21 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return [name if count[name] == 1 else name + file.suffix for file, name in zip(files, names, strict=True)]
 
 
-def detect_file(detector: Detector, file: Path, threshold: float) -> tuple[Image, Detections] | ImageError:
-    """Picture and detections, or the error that kept it from being read."""
+def read_or_error(file: Path, channels: Literal[1, 3]) -> Image | ImageError:
+    """The picture, or the error that kept it from being read."""
     try:
-        image = read_image(file, detector.spec.channels)
+        return read_image(file, channels)
     except ImageError as error:
         return error
-    return image, detector.detect(image, threshold)
 
 
-def write_picture(path: Path, picture: Any) -> None:
-    """Write an RGB picture as PNG.
+def draw_and_write(path: Path, image: Image, found: Detections, class_names: Sequence[str]) -> None:
+    """Write the annotated picture as PNG.
 
     Raises:
         OutputError: It can't be written.
     """
-    done, data = cv2.imencode(".png", picture[:, :, ::-1])
+    done, data = cv2.imencode(".png", draw_detections(image, found, class_names)[:, :, ::-1])
     if not done:
         raise OutputError(f"{path} can't be encoded as PNG.")
     write_bytes(path, data.tobytes())
