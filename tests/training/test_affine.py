@@ -165,3 +165,24 @@ def test_boxes_through_a_product_are_boxes_through_one_after_the_other() -> None
         transform_boxes(transform_boxes(boxes, first), second), transform_boxes(boxes, second @ first)
     )
     assert transform_boxes(np.zeros((0, 4)), first).shape == (0, 4)
+
+
+def test_quarter_turns_only_where_asked_for_and_exact_to_the_pixel() -> None:
+    still = AugmentationConfig(rotate=0, scale=0, shear=0, translate=0, flip_horizontal=0, flip_vertical=0)
+    turned = still.model_copy(update={"quarter_turn": 1.0})
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 1), dtype=np.uint8)
+    canvas = np.zeros_like(image)
+    matrix = random_affine(turned, np.random.default_rng(1), (32, 32))
+    warp_onto(canvas, image, matrix)
+    assert np.array_equal(canvas, np.rot90(image, k=-1))
+    box = transform_boxes(np.array([[2.0, 3.0, 10.0, 5.0]]), matrix)[0]
+    assert box.tolist() == [32 - 5.0, 2.0, 32 - 3.0, 10.0]
+    assert np.allclose(random_affine(still, np.random.default_rng(1), (32, 32)), np.eye(3))
+
+
+def test_recipes_without_quarter_turns_draw_what_they_drew() -> None:
+    drawn = np.random.default_rng(3)
+    random_affine(AugmentationConfig(), drawn, (32, 32))
+    fresh = np.random.default_rng(3)
+    fresh.random(8)
+    assert drawn.random() == fresh.random()

@@ -105,6 +105,8 @@ class AugmentationConfig(Section):
     """Degrees."""
     flip_horizontal: Fraction = 0.5
     flip_vertical: Fraction = 0.5
+    quarter_turn: Fraction = 0.0
+    """Share of the pictures that is turned by 90 degrees: for parts that come in any position, such as boards."""
     plain_last_epochs: Annotated[int, Field(ge=0)] = 10
     """Mosaic and mixup are off for this many last epochs."""
 

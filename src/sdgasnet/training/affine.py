@@ -17,6 +17,7 @@ from sdgasnet.imaging.image import Image
 Matrix = NDArray[np.float64]
 """``(3, 3)``; maps continuous x, y, 1, where (0, 0) is the upper left corner of the upper left pixel."""
 
+QUARTER_TURN: Matrix = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 SMALLEST_SIDE = 2.0
 """Boxes of a shorter side, in canvas pixels, are dropped [O]."""
 SMALLEST_VISIBLE_SHARE = 0.1
@@ -43,11 +44,12 @@ def letterbox_matrix(resize_map: ResizeMap) -> Matrix:
 
 
 def random_affine(config: AugmentationConfig, rng: Generator, image_size: tuple[int, int]) -> Matrix:
-    """A random flip, scale, turn and shear of the canvas about its centre, then a shift.
+    """A random flip, quarter turn, scale, turn and shear of the canvas about its centre, then a shift.
 
     Args:
         config: Ranges.
-        rng: Source of randomness; the same count of numbers is drawn whatever the ranges are.
+        rng: Source of randomness; the same count of numbers is drawn whatever the ranges are, and one more where
+            quarter turns are allowed.
         image_size: (height, width) of the canvas.
 
     Returns:
@@ -62,6 +64,8 @@ def random_affine(config: AugmentationConfig, rng: Generator, image_size: tuple[
     turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
     shear = np.array([[1, shear_x, 0], [shear_y, 1, 0], [0, 0, 1]])
     flip = scaling(-1.0 if flip_x else 1.0, -1.0 if flip_y else 1.0)
+    if config.quarter_turn > 0 and rng.random() < config.quarter_turn:
+        flip = flip @ QUARTER_TURN
     about_centre = shear @ turn @ scaling(scale, scale) @ flip
     back = translation(width * (0.5 + shift_x), height * (0.5 + shift_y))
     out: Matrix = back @ about_centre @ translation(-width / 2, -height / 2)
