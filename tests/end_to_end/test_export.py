@@ -64,6 +64,29 @@ def test_a_bundle_detects_and_is_measured_without_torch(place: Path, runtime: st
     assert len(json.loads((place / "found.json").read_text())["pictures"]) == 4
 
 
+def test_each_runtime_is_timed_stage_by_stage(place: Path) -> None:
+    arguments = ["part.sdg", "data/images/val", "--seconds", "0.02", "--batch", "2", "--json", "speed.json"]
+    done = run(place, "benchmark", *arguments, torch_free=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((place / "speed.json").read_text())["rows"]
+    assert {(row["runtime"], row["precision"]) for row in rows} == {
+        ("onnxruntime", "fp32"),
+        ("openvino", "fp32"),
+        ("openvino", "bf16"),
+    }
+    scopes = [(row["scope"], row["batch"]) for row in rows[:7]]
+    assert scopes == [(s, 1) for s in ("read", "prepare", "network", "boxes", "array", "file")] + [("network", 2)]
+    for arguments, said in (
+        (["part.pt"], "Export the model first"),
+        (["part.sdg", "--runtimes", "magic"], "expected some of onnxruntime"),
+        (["part.sdg", "nowhere", "--runtimes", "onnxruntime"], "holds no pictures"),
+    ):
+        done = run(place, "benchmark", *arguments, torch_free=False)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_what_can_not_be_exported_or_opened(place: Path) -> None:
     damaged = bytearray((place / "part.sdg").read_bytes())
     damaged[len(damaged) // 2] ^= 1

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from sdgasnet import __version__
+from sdgasnet.cli.benchmark import benchmark
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
@@ -34,6 +35,7 @@ app.command()(distill)
 app.command()(export)
 app.command()(val)
 app.command()(predict)
+app.command()(benchmark)
 app.command()(demo)
 
 

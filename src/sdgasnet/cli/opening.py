@@ -10,21 +10,24 @@ from sdgasnet.runtime.bundle import is_bundle, open_bundle
 from sdgasnet.runtime.detector import Detector
 
 Runtime = Literal["auto", "onnxruntime", "openvino", "openvino-bf16"]
+ANY_NUMBER_OF_THREADS = 0
+"""Leaves the choice to the runtime."""
 
 
-def open_detector(path: Path, runtime: Runtime = "auto") -> Detector:
+def open_detector(path: Path, runtime: Runtime = "auto", *, threads: int = ANY_NUMBER_OF_THREADS) -> Detector:
     """The detector of a bundle, model file or run folder.
 
     Args:
         path: Where it is.
         runtime: For bundles; ``auto`` takes ONNX Runtime. Model files run in torch.
+        threads: For bundles: threads of one run.
 
     Raises:
         MissingExtraError: The runtime is not installed.
         ModelError: The model can't be opened.
     """
     if is_bundle(path):
-        return open_bundle_detector(path, runtime)
+        return open_bundle_detector(path, runtime, threads)
     try:
         from sdgasnet.models.session import load_detector
     except ModuleNotFoundError as error:
@@ -34,13 +37,13 @@ def open_detector(path: Path, runtime: Runtime = "auto") -> Detector:
     return load_detector(path)
 
 
-def open_bundle_detector(path: Path, runtime: Runtime) -> Detector:
-    """A bundle in a runtime, with threads as the runtime chooses."""
+def open_bundle_detector(path: Path, runtime: Runtime, threads: int) -> Detector:
+    """A bundle in a runtime."""
     bundle = open_bundle(path)
     if runtime in ("openvino", "openvino-bf16"):
         from sdgasnet.runtime.openvino_session import OpenVINOSession
 
-        return Detector(OpenVINOSession(bundle, threads=0, precision="f32" if runtime == "openvino" else "bf16"))
+        return Detector(OpenVINOSession(bundle, threads, "f32" if runtime == "openvino" else "bf16"))
     from sdgasnet.runtime.onnxruntime_session import OnnxRuntimeSession
 
-    return Detector(OnnxRuntimeSession(bundle, threads=0))
+    return Detector(OnnxRuntimeSession(bundle, threads))

@@ -39,6 +39,11 @@ class Detector:
         """What the model expects and says."""
         return self._spec
 
+    @property
+    def session(self) -> Session:
+        """The model in its runtime."""
+        return self._session
+
     def with_settings(self, settings: DetectionConfig) -> Detector:
         """The same model with other thresholds and limits."""
         return Detector(self._session, settings)

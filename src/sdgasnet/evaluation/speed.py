@@ -1,0 +1,91 @@
+"""How long each stage of detecting takes, on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sdgasnet.imaging.decode import decode_detections
+from sdgasnet.imaging.image import Image, prepare_image, read_image
+from sdgasnet.runtime.detector import Detector
+from sdgasnet.runtime.session import Session
+
+Item = TypeVar("Item")
+WARM_UP_SHARE = 0.2
+"""Share of the time that is run before and not counted."""
+
+
+def time_stages(
+    session: Session, files: Sequence[Path], images: Sequence[Image], batch: int, seconds: float
+) -> Iterator[tuple[str, int, dict[str, float]]]:
+    """Time one stage after the other, each on all pictures in turn.
+
+    Args:
+        session: The model.
+        files: Picture files; empty where there are none.
+        images: Pictures in memory.
+        batch: Size of the batches of the last row, > 1 to have one.
+        seconds: Time for each stage.
+
+    Returns:
+        Scope, batch size and figures of each: ``read`` (decode a file), ``prepare`` (onto the canvas),
+        ``network`` (canvas to raw outputs), ``boxes`` (raw outputs to detections), ``array`` (picture in memory
+        to detections), ``file`` (the same from the file).
+    """
+    detector = Detector(session)
+    spec = session.spec
+    prepared = [prepare_image(image, spec.image_size) for image in images]
+    canvases = [canvas[None] for canvas, _ in prepared]
+    raw = [(session.run(canvas), resize_map) for canvas, (_, resize_map) in zip(canvases, prepared, strict=True)]
+    threshold = spec.detection.score_threshold
+    stages: dict[str, Callable[[], dict[str, float]]] = {
+        "read": lambda: time_calls(lambda file: read_image(file, spec.channels), files, seconds),
+        "prepare": lambda: time_calls(lambda image: prepare_image(image, spec.image_size), images, seconds),
+        "network": lambda: time_calls(session.run, canvases, seconds),
+        "boxes": lambda: time_calls(
+            lambda said: decode_detections(
+                said[0].boxes_xyxy[0], said[0].scores[0], said[1], spec.detection, threshold
+            ),
+            raw,
+            seconds,
+        ),
+        "array": lambda: time_calls(detector.detect, images, seconds),
+        "file": lambda: time_calls(lambda file: detector.detect(read_image(file, spec.channels)), files, seconds),
+    }
+    for scope, measure in stages.items():
+        if files or scope not in ("read", "file"):
+            yield scope, 1, measure()
+    if batch > 1:
+        chosen = [canvases[number % len(canvases)] for number in range(batch)]
+        figures = time_calls(session.run, [np.concatenate(chosen)], seconds)
+        yield "network", batch, {**figures, "per_second": round(figures["per_second"] * batch, 1)}
+
+
+def time_calls(work: Callable[[Item], Any], items: Sequence[Item], seconds: float) -> dict[str, float]:
+    """Call ``work`` on the items in turn for some seconds.
+
+    Returns:
+        ``p50_ms`` and ``p95_ms`` of a call, and calls ``per_second`` over the whole time.
+
+    Examples:
+        >>> sorted(time_calls(abs, [1, -1], 0.001))
+        ['p50_ms', 'p95_ms', 'per_second']
+    """
+    turning = cycle(items)
+    end = time.perf_counter() + WARM_UP_SHARE * seconds
+    while time.perf_counter() < end:
+        work(next(turning))
+    taken: list[float] = []
+    started = time.perf_counter()
+    while not taken or time.perf_counter() < started + seconds:
+        before = time.perf_counter()
+        work(next(turning))
+        taken.append(time.perf_counter() - before)
+    elapsed = time.perf_counter() - started
+    p50, p95 = (float(value) * 1e3 for value in np.percentile(taken, (50, 95)))
+    return {"p50_ms": round(p50, 3), "p95_ms": round(p95, 3), "per_second": round(len(taken) / elapsed, 1)}
