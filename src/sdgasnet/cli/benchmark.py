@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sdgasnet.cli.opening import Runtime, open_bundle_detector
+from sdgasnet.cli.opening import ANY_NUMBER_OF_THREADS, Runtime, open_bundle_detector
 from sdgasnet.cli.progress import say
 from sdgasnet.data.surfaces.synthesis import generate_surface
 from sdgasnet.errors import ConfigError, ModelError
@@ -38,7 +38,9 @@ def benchmark(
     runtimes: Annotated[
         str | None, typer.Option("--runtimes", help=f"Of {','.join(RUNTIMES)}; default: those installed.")
     ] = None,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="Of one run; 0: as the runtime likes.")] = 0,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="Of one run; 0: as the runtime likes.")
+    ] = ANY_NUMBER_OF_THREADS,
     batch: Annotated[int, typer.Option("--batch", min=1, help="One more row for batches of this size.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="For each row.")] = 2.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
