@@ -74,17 +74,33 @@ def test_each_runtime_is_timed_stage_by_stage(place: Path) -> None:
         ("openvino", "fp32"),
         ("openvino", "bf16"),
     }
-    scopes = [(row["scope"], row["batch"]) for row in rows[:7]]
-    assert scopes == [(s, 1) for s in ("read", "prepare", "network", "boxes", "array", "file")] + [("network", 2)]
+    single = [(row["scope"], row["batch"]) for row in rows[:7]]
+    assert single == [(s, 1) for s in ("read", "prepare", "network", "boxes", "array", "file")] + [("network", 2)]
+    assert {row["scope"] for row in rows if row["streams"] > 1} <= {"network", "array", "file"}
     for arguments, said in (
         (["part.pt"], "Export the model first"),
-        (["part.sdg", "--runtimes", "magic"], "expected some of onnxruntime"),
-        (["part.sdg", "nowhere", "--runtimes", "onnxruntime"], "holds no pictures"),
+        (["part.sdg", "--runtime", "onnxruntime", "--precision", "bf16"], "it has fp32"),
+        (["part.sdg", "nowhere", "--runtime", "onnxruntime"], "holds no pictures"),
     ):
         done = run(place, "benchmark", *arguments, torch_free=False)
         assert done.returncode == 2
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_was_tuned_is_followed(place: Path) -> None:
+    done = run(place, "tune", "part.sdg", "--seconds", "0.4", "--runtime", "onnxruntime", torch_free=False)
+    assert done.returncode == 0, done.stderr
+    tuned = json.loads((place / "part.tuned.json").read_text())
+    assert tuned["latency"]["runtime"] == tuned["throughput"]["runtime"] == "onnxruntime"
+    done = run(place, "val", "part.sdg", "data", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "runs in onnxruntime fp32" in done.stderr
+    (place / "part.tuned.json").write_text('{"latency": ')
+    done = run(place, "val", "part.sdg", "data", "--json")
+    assert done.returncode == 2
+    assert "part.tuned.json is damaged" in done.stderr
+    (place / "part.tuned.json").unlink()
 
 
 def test_what_can_not_be_exported_or_opened(place: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,16 @@ from sdgasnet.models.checkpoint import ModelFile
 from sdgasnet.models.network import Network
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.bundle import Bundle, open_bundle, write_bundle
+from sdgasnet.runtime.deployment import Deployment, Runtime, open_session
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.onnxruntime_session import OnnxRuntimeSession
 from sdgasnet.runtime.openvino_session import OpenVINOSession
 from sdgasnet.runtime.results import to_objects
-from sdgasnet.runtime.session import Session
+from sdgasnet.runtime.session import Session, run_all
 
 RUNTIMES: dict[str, Callable[[Bundle], Session]] = {
-    "onnxruntime": lambda bundle: OnnxRuntimeSession(bundle, threads=1),
-    "openvino": lambda bundle: OpenVINOSession(bundle, threads=1, precision="f32"),
+    "onnxruntime": lambda bundle: OnnxRuntimeSession(bundle, threads=1, precision="fp32"),
+    "openvino": lambda bundle: OpenVINOSession(bundle, threads=1, precision="fp32"),
 }
 
 
@@ -119,7 +121,9 @@ def test_a_wrong_graph_misses_the_golden_vectors(written: tuple[ModelFile, Bundl
     wrong = build_bundle(replace(model, weights=swapped), "part", 8)
     write_bundle(tmp_path / "wrong.sdg", *wrong)
     canvas = np.load(io.BytesIO(bundle.files["reference/0/canvas.npy"]))
-    scores = OnnxRuntimeSession(open_bundle(tmp_path / "wrong.sdg"), threads=1).run(canvas).scores
+    scores = (
+        OnnxRuntimeSession(open_bundle(tmp_path / "wrong.sdg"), threads=1, precision="fp32").run(canvas).scores
+    )
     assert np.abs(scores - np.load(io.BytesIO(bundle.files["reference/0/scores.npy"]))).max() > 1e-2
 
 
@@ -130,7 +134,9 @@ def test_colour_other_backbones_and_students(model: dict[str, Any], tmp_path: Pa
     trained = build_model(**model)
     write_bundle(tmp_path / "a", *build_bundle(trained, "a", 8))
     picture = np.random.default_rng(1).integers(0, 256, (90, 200, trained.recipe.model.channels), dtype=np.uint8)
-    one = Detector(OnnxRuntimeSession(open_bundle(tmp_path / "a"), threads=1)).detect(picture, 0.05)
+    one = Detector(OnnxRuntimeSession(open_bundle(tmp_path / "a"), threads=1, precision="fp32")).detect(
+        picture, 0.05
+    )
     other = Detector(TorchSession(trained, "m")).detect(picture, 0.05)
     assert len(one) == len(other) > 0
     # Nearly equal scores may change places.
@@ -158,3 +164,31 @@ def test_a_graph_that_is_none(written: tuple[ModelFile, Bundle], runtime: str) -
     broken = replace(written[1], files={**written[1].files, "model.onnx": b"no graph"})
     with pytest.raises(ModelError, match="can't load"):
         RUNTIMES[runtime](broken)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_several_pictures_at_a_time_give_what_one_gives(
+    written: tuple[ModelFile, Bundle], runtime: Runtime
+) -> None:
+    _, bundle = written
+    generator = np.random.default_rng(3)
+    canvases = [generator.integers(0, 256, (1 + number % 3, 96, 128, 1), np.uint8) for number in range(12)]
+    single = open_session(bundle, Deployment(runtime, "fp32", 1, 1))
+    several = open_session(bundle, Deployment(runtime, "fp32", 2, 2))
+    streamed = list(run_all(several, iter(canvases)))
+    assert len(streamed) == len(canvases)
+    for canvas, found in zip(canvases, streamed, strict=True):
+        for one, other in zip(single.run(canvas), found, strict=True):
+            assert one.shape == other.shape
+            assert np.allclose(one, other, atol=1e-3)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_stream_may_be_left_and_entered_again(written: tuple[ModelFile, Bundle], runtime: Runtime) -> None:
+    _, bundle = written
+    session = open_session(bundle, Deployment(runtime, "fp32", 2, 2))
+    canvas = np.zeros((1, 96, 128, 1), np.uint8)
+    results = run_all(session, repeat(canvas))
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(list(run_all(session, [canvas] * 7))) == 7

@@ -9,7 +9,7 @@ import pytest
 from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.errors import ModelError, OutputError
 from sdgasnet.runtime.bundle import is_bundle, open_bundle, write_bundle
-from sdgasnet.runtime.manifest import InputSpec, Manifest, Preparation, Training
+from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
 
 FILES = {"model.onnx": b"graph" * 100, "README.md": b"# card\n", "reference/0/canvas.npy": bytes(range(256))}
 
@@ -22,7 +22,7 @@ def manifest() -> Manifest:
         input=InputSpec(image_size=(64, 96), channels=1, bits=8),
         preparation=Preparation(padding=0.5),
         class_names=("pit", "crack"),
-        detection=DetectionConfig(score_threshold=0.3),
+        graphs={"fp32": Graph(file="model.onnx", detection=DetectionConfig(score_threshold=0.3))},
         training=Training(epochs=3, metrics={"AP": 0.5}, pictures=7, pictures_digest="0" * 64),
         versions={"python": "3.11"},
         files={},
@@ -100,6 +100,7 @@ def test_a_file_that_is_not_listed_is_noticed(bundle: Path) -> None:
         ("unknown", 1, "not valid at 'unknown'"),
         ("files", {"../../etc/passwd": "0" * 64}, "not valid at 'files"),
         ("files", {}, "does not list"),
+        ("precision", "int8", "graphs holds no int8"),
     ],
 )
 def test_a_manifest_that_does_not_hold(bundle: Path, key: str, value: object, said: str) -> None:
@@ -138,3 +139,20 @@ def test_a_full_folder_is_not_written_into(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not an empty folder"):
         write_bundle(tmp_path / "out", manifest(), FILES)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_precision_that_is_not_in_it(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    assert opened.graph("fp32") == FILES["model.onnx"]
+    assert opened.spec("fp32").detection.score_threshold == 0.3
+    with pytest.raises(ModelError, match="has no graph in int8, only in fp32"):
+        opened.graph("int8")
+    with pytest.raises(ModelError, match="--precision int8"):
+        opened.spec("int8")
+
+
+def test_a_graph_that_is_not_in_it(tmp_path: Path) -> None:
+    graph = Graph(file="other.onnx", detection=DetectionConfig())
+    write_bundle(tmp_path / "a.sdg", manifest().model_copy(update={"graphs": {"fp32": graph}}), FILES)
+    with pytest.raises(ModelError, match=r"lists no other\.onnx"):
+        open_bundle(tmp_path / "a.sdg")

@@ -1,37 +1,15 @@
-"""Reading ahead and writing behind, each in one thread, in order and with bounded memory."""
+"""Writing behind the network, in order and with bounded memory."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-From = TypeVar("From")
-To = TypeVar("To")
 MOST_WAITING = 8
-"""Pictures that are held before and behind the network."""
-
-
-def run_ahead(work: Callable[[From], To], items: Iterable[From]) -> Iterator[To]:
-    """Results of ``work`` in the order of the items, a few of them made ahead.
-
-    Examples:
-        >>> list(run_ahead(str.upper, ["a", "b"]))
-        ['A', 'B']
-    """
-    with ThreadPoolExecutor(1) as executor:
-        waiting: deque[Future[To]] = deque()
-        try:
-            for item in items:
-                waiting.append(executor.submit(work, item))
-                if len(waiting) > MOST_WAITING:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+"""Pictures that are held behind the network."""
 
 
 class BackgroundWriter:

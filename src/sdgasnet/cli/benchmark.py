@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from sdgasnet.cli.opening import ANY_NUMBER_OF_THREADS, Runtime, open_bundle_detector
-from sdgasnet.cli.progress import say
-from sdgasnet.data.surfaces.synthesis import generate_surface
-from sdgasnet.errors import ConfigError, ModelError
+from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption
+from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.errors import ModelError
 from sdgasnet.evaluation.environment import describe_hardware, describe_versions
-from sdgasnet.evaluation.speed import time_stages
-from sdgasnet.imaging.image import Image, find_images, read_image
+from sdgasnet.evaluation.revision import describe_commit
+from sdgasnet.evaluation.speed_process import SpeedTask, measure_speed
 from sdgasnet.output import write_text
-from sdgasnet.runtime.bundle import is_bundle, open_bundle
+from sdgasnet.runtime.bundle import Bundle, is_bundle, open_bundle
+from sdgasnet.runtime.deployment import (
+    ANY_THREADS,
+    RUNTIMES,
+    Deployment,
+    Runtime,
+    is_installed,
+    list_precisions,
+)
+from sdgasnet.runtime.host import count_cores
+from sdgasnet.runtime.manifest import ComputePrecision
 
-RUNTIMES = tuple(name for name in get_args(Runtime) if name != "auto")
-MOST_PICTURES = 64
-WORKER = "SDGASNET_BENCHMARK_WORKER"
-"""Set in the environment of the processes that measure one runtime each."""
+BUSY = 0.5
+"""Load from which on other work is mentioned."""
 
 
 def benchmark(
@@ -35,37 +40,38 @@ def benchmark(
     pictures: Annotated[
         Path | None, typer.Argument(help="Folder of pictures; default: generated ones, and no files.")
     ] = None,
-    runtimes: Annotated[
-        str | None, typer.Option("--runtimes", help=f"Of {','.join(RUNTIMES)}; default: those installed.")
-    ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="Of one run; 0: as the runtime likes.")
-    ] = ANY_NUMBER_OF_THREADS,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = ANY_THREADS,
     batch: Annotated[int, typer.Option("--batch", min=1, help="One more row for batches of this size.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="For each row.")] = 2.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
 ) -> None:
-    """Time reading, preparing, network and decoding, apart and together; each runtime in a process of its own."""
-    if not is_bundle(bundle):
-        raise ModelError(f"{bundle} is no bundle. Export the model first: sdgasnet export MODEL {bundle.stem}.sdg")
-    chosen = choose_runtimes(runtimes)
-    if os.environ.get(WORKER):
-        rows = measure_runtime(bundle, pictures, chosen[0], threads, batch, seconds)
-        print(json.dumps(rows))
-        return
+    """Time a bundle: each stage for one picture at a time, and whole streams of pictures.
+
+    ``auto`` measures every runtime that is installed and every precision that the bundle allows, each in a
+    process of its own.
+    """
+    opened = open_measurable(bundle)
+    cores = threads or count_cores()
+    ways = [
+        Deployment(name, computed, cores, streams)
+        for name, computed in list_ways(opened, runtime, precision)
+        for streams in dict.fromkeys((1, cores))
+    ]
     load = os.getloadavg()[0]
-    rows = []
-    for runtime in chosen:
-        say(f"measuring {runtime}")
-        arguments = [str(bundle), *([str(pictures)] if pictures else []), "--runtimes", runtime]
-        arguments += ["--threads", str(threads), "--batch", str(batch), "--seconds", str(seconds)]
-        rows += run_worker(arguments)
+    rows: list[dict[str, Any]] = []
+    with counting_bar("measuring") as advance:
+        for number, way in enumerate(ways, start=1):
+            rows += measure_speed(SpeedTask(bundle, way, pictures, batch, seconds))
+            advance(number, len(ways))
     print_rows(rows)
-    if load > 0.5:
+    if load > BUSY:
         say(f"other work shared the machine (load {load:.1f}); the figures would be better without")
     if as_json is not None:
         record = {
             "hardware": describe_hardware(),
+            "commit": describe_commit(),
             "versions": describe_versions(),
             "load_before": load,
             "rows": rows,
@@ -73,72 +79,47 @@ def benchmark(
         write_text(as_json, json.dumps(record, indent=1) + "\n")
 
 
-def choose_runtimes(text: str | None) -> list[Runtime]:
-    """The runtimes asked for, or all that are installed.
+def open_measurable(path: Path) -> Bundle:
+    """The bundle.
 
     Raises:
-        ConfigError: An unknown one.
+        ModelError: It is none, or damaged.
     """
-    if text is None:
-        return [name for name in RUNTIMES if find_spec("openvino" if "openvino" in name else name) is not None]
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in RUNTIMES:
-            raise ConfigError(f"--runtimes names {name!r}; expected some of {', '.join(RUNTIMES)}.")
-    return names  # type: ignore[return-value]
+    if not is_bundle(path):
+        raise ModelError(f"{path} is no bundle. Export the model first: sdgasnet export MODEL {path.stem}.sdg")
+    return open_bundle(path)
 
 
-def run_worker(arguments: list[str]) -> list[dict[str, Any]]:
-    """Measure in another process: runtimes in one process disturb each other's threads.
+def list_ways(
+    bundle: Bundle, runtime: RuntimeOption, precision: PrecisionOption
+) -> list[tuple[Runtime, ComputePrecision]]:
+    """Runtimes and precisions to measure.
 
     Raises:
-        ModelError: It failed; with what it said.
+        ModelError: There is none.
     """
-    command = [sys.executable, "-m", "sdgasnet", "benchmark", *arguments]
-    environment = {**os.environ, WORKER: "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ModelError(done.stderr.strip().removeprefix("error: ") or "The measuring process died.")
-    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return rows
-
-
-def measure_runtime(
-    bundle: Path, pictures: Path | None, runtime: Runtime, threads: int, batch: int, seconds: float
-) -> list[dict[str, Any]]:
-    """Rows of one runtime, in this process."""
-    session = open_bundle_detector(bundle, runtime, threads).session
-    manifest = open_bundle(bundle).manifest
-    files = find_images(pictures)[:MOST_PICTURES] if pictures is not None else []
-    if pictures is not None and not files:
-        raise ConfigError(f"{pictures} holds no pictures.")
-    channels, size = session.spec.channels, session.spec.image_size
-    images = [read_image(file, channels) for file in files] or generated_pictures(size, channels)
-    head = {
-        "model": manifest.preset,
-        "image_size": list(size),
-        "runtime": runtime.removesuffix("-bf16"),
-        "precision": "bf16" if runtime.endswith("-bf16") else manifest.precision,
-        "threads": threads,
-    }
-    return [
-        {**head, "batch": count, "scope": scope, **figures}
-        for scope, count, figures in time_stages(session, files, images, batch, seconds)
+    ways = [
+        (name, computed)
+        for name in RUNTIMES
+        if is_installed(name) and runtime in ("auto", name)
+        for computed in list_precisions(bundle, name)
+        if precision in ("auto", computed)
     ]
+    if not ways:
+        raise ModelError(
+            f"Nothing runs {bundle.path} with --runtime {runtime} --precision {precision} here: "
+            f"it has {', '.join(bundle.manifest.graphs)}, and "
+            f"{', '.join(name for name in RUNTIMES if is_installed(name))} is installed."
+        )
+    return ways
 
 
-def generated_pictures(size: tuple[int, int], channels: int) -> list[Image]:
-    """Some generated pictures of the size of the canvas."""
-    grey = [generate_surface("mixed", size, seed=1, index=index, good_share=0.1).image for index in range(8)]
-    return [image.repeat(channels, axis=2) for image in grey]
-
-
-def print_rows(rows: list[dict[str, Any]]) -> None:
+def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     """A table of all rows."""
-    table = Table(title="per picture, or per batch where one is given")
-    for heading in ("runtime", "precision", "scope", "batch", "p50 ms", "p95 ms", "pictures a second"):
+    table = Table(title="ms from one picture, batch or result to the next; pictures a second")
+    for heading in ("runtime", "precision", "streams", "scope", "batch", "p50 ms", "p95 ms", "per second"):
         table.add_column(heading, justify="left" if heading in ("runtime", "precision", "scope") else "right")
     for row in rows:
-        cells = (row["runtime"], row["precision"], row["scope"], str(row["batch"]))
+        cells = [str(row[key]) for key in ("runtime", "precision", "streams", "scope", "batch")]
         table.add_row(*cells, f"{row['p50_ms']:.2f}", f"{row['p95_ms']:.2f}", f"{row['per_second']:,.0f}")
     Console().print(table)

@@ -17,6 +17,7 @@ from sdgasnet.cli.model import model_app
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.synth import synth
 from sdgasnet.cli.train import train
+from sdgasnet.cli.tune import tune
 from sdgasnet.cli.val import val
 from sdgasnet.errors import SDGASNetError
 
@@ -36,6 +37,7 @@ app.command()(export)
 app.command()(val)
 app.command()(predict)
 app.command()(benchmark)
+app.command()(tune)
 app.command()(demo)
 
 

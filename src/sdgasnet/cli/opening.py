@@ -3,31 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from sdgasnet.errors import MissingExtraError
+import typer
+
+from sdgasnet.cli.progress import say
+from sdgasnet.errors import ConfigError, MissingExtraError
 from sdgasnet.runtime.bundle import is_bundle, open_bundle
+from sdgasnet.runtime.deployment import ANY_THREADS, Purpose, open_session
 from sdgasnet.runtime.detector import Detector
+from sdgasnet.runtime.tuning import choose_deployment
 
-Runtime = Literal["auto", "onnxruntime", "openvino", "openvino-bf16"]
-ANY_NUMBER_OF_THREADS = 0
-"""Leaves the choice to the runtime."""
+RuntimeOption = Annotated[
+    Literal["auto", "onnxruntime", "openvino"],
+    typer.Option(
+        "--runtime", help="What a bundle runs in; auto: what tune found, else the faster that is installed."
+    ),
+]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16", "int8"],
+    typer.Option("--precision", help="What a bundle is computed in; auto: what tune found, else its own."),
+]
+ThreadsOption = Annotated[
+    int,
+    typer.Option("--threads", min=0, help="For the network of a bundle; 0: as tuned, or all cores."),
+]
 
 
-def open_detector(path: Path, runtime: Runtime = "auto", *, threads: int = ANY_NUMBER_OF_THREADS) -> Detector:
+def open_detector(
+    path: Path,
+    purpose: Purpose,
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = ANY_THREADS,
+) -> Detector:
     """The detector of a bundle, model file or run folder.
 
     Args:
         path: Where it is.
-        runtime: For bundles; ``auto`` takes ONNX Runtime. Model files run in torch.
-        threads: For bundles: threads of one run.
+        purpose: What it is opened for.
+        runtime: For bundles. Model files run in torch.
+        precision: For bundles.
+        threads: For bundles.
 
     Raises:
+        ConfigError: A setting of bundles for something else.
         MissingExtraError: The runtime is not installed.
         ModelError: The model can't be opened.
     """
     if is_bundle(path):
-        return open_bundle_detector(path, runtime, threads)
+        bundle = open_bundle(path)
+        deployment = choose_deployment(bundle, purpose, runtime, precision, threads)
+        say(f"runs in {deployment}")
+        return Detector(open_session(bundle, deployment))
+    if runtime != "auto" or precision != "auto" or threads != ANY_THREADS:
+        raise ConfigError(
+            f"--runtime, --precision and --threads are for bundles; {path} is none. "
+            "Export it first: sdgasnet export MODEL OUT.sdg"
+        )
     try:
         from sdgasnet.models.session import load_detector
     except ModuleNotFoundError as error:
@@ -35,15 +68,3 @@ def open_detector(path: Path, runtime: Runtime = "auto", *, threads: int = ANY_N
             raise
         raise MissingExtraError("train", f"Opening {path}, which is no bundle,") from None
     return load_detector(path)
-
-
-def open_bundle_detector(path: Path, runtime: Runtime, threads: int) -> Detector:
-    """A bundle in a runtime."""
-    bundle = open_bundle(path)
-    if runtime in ("openvino", "openvino-bf16"):
-        from sdgasnet.runtime.openvino_session import OpenVINOSession
-
-        return Detector(OpenVINOSession(bundle, threads, "f32" if runtime == "openvino" else "bf16"))
-    from sdgasnet.runtime.onnxruntime_session import OnnxRuntimeSession
-
-    return Detector(OnnxRuntimeSession(bundle, threads))

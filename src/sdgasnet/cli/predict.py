@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,17 +15,22 @@ from typing import Annotated, Any, Literal
 import cv2
 import typer
 
-from sdgasnet.cli.background import BackgroundWriter, run_ahead
-from sdgasnet.cli.opening import Runtime, open_detector
+from sdgasnet.cli.background import BackgroundWriter
+from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.errors import ImageError, OutputError
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images, read_image
 from sdgasnet.output import GrowingFile, write_bytes, write_text
+from sdgasnet.runtime.ahead import run_ahead
+from sdgasnet.runtime.deployment import ANY_THREADS
+from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import CSV_HEADER, to_coco_results, to_csv_rows, to_objects, to_yolo
 
 SHOWN_NAMES = 10
+READ_AHEAD = 8
+"""Pictures that are held before the network."""
 
 
 @dataclass
@@ -49,7 +54,9 @@ def predict(
     as_csv: Annotated[Path | None, typer.Option("--csv", help="Write all detections as CSV.")] = None,
     as_coco: Annotated[Path | None, typer.Option("--coco", help="Write COCO results.")] = None,
     as_yolo: Annotated[Path | None, typer.Option("--yolo", help="Folder for YOLO text files.")] = None,
-    runtime: Annotated[Runtime, typer.Option("--runtime", help="What a bundle runs in.")] = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = ANY_THREADS,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Write annotated pictures.")] = True,
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
@@ -62,7 +69,7 @@ def predict(
     files = find_sources(sources, out)
     names = unique_names(files)
     refuse_overwriting(files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco))
-    detector = open_detector(model, runtime)
+    detector = open_detector(model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads)
     threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
     if score_threshold is not None:
         say(f"score threshold {threshold:g} instead of the model's {detector.spec.detection.score_threshold:g}")
@@ -77,10 +84,11 @@ def predict(
         writers = _Writers(stack, head, as_json, as_csv, as_coco)
         with counting_bar("detecting") as advance:
             # Reading the next pictures and writing the last ones goes on beside the network.
-            reading = run_ahead(partial(read_or_error, channels=detector.spec.channels), files)
+            read = partial(read_or_error, channels=detector.spec.channels)
+            reading = run_ahead(read, files, workers=1, most_waiting=READ_AHEAD)
+            outcomes = detect_readable(detector, reading, threshold)
             pictures = stack.enter_context(BackgroundWriter())
-            for number, (file, name, image) in enumerate(zip(files, names, reading, strict=True), start=1):
-                outcome = image if isinstance(image, ImageError) else (image, detector.detect(image, threshold))
+            for number, (file, name, outcome) in enumerate(zip(files, names, outcomes, strict=True), start=1):
                 writers.add(str(file), outcome)
                 if isinstance(outcome, ImageError):
                     tally.unreadable.append((str(file), str(outcome)))
@@ -170,6 +178,26 @@ def read_or_error(file: Path, channels: Literal[1, 3]) -> Image | ImageError:
         return read_image(file, channels)
     except ImageError as error:
         return error
+
+
+def detect_readable(
+    detector: Detector, items: Iterable[Image | ImageError], threshold: float
+) -> Iterator[tuple[Image, Detections] | ImageError]:
+    """Pictures with their detections, and errors where they are, in the order of the items."""
+    waiting: deque[Image | ImageError] = deque()
+
+    def pictures() -> Iterator[Image]:
+        for item in items:
+            waiting.append(item)
+            if not isinstance(item, ImageError):
+                yield item
+
+    for found in detector.detect_all(pictures(), batch_size=1, score_threshold=threshold):
+        while isinstance(waiting[0], ImageError):
+            yield waiting.popleft()  # type: ignore[misc]
+        yield waiting.popleft(), found  # type: ignore[misc]
+    while waiting:
+        yield waiting.popleft()  # type: ignore[misc]
 
 
 def draw_and_write(path: Path, image: Image, found: Detections, class_names: Sequence[str]) -> None:

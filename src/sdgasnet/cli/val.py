@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sdgasnet.cli.opening import Runtime, open_detector
+from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import DataConfig
 from sdgasnet.data.index import load_dataset, reorder_classes, require_split
@@ -23,6 +23,7 @@ from sdgasnet.evaluation.operating_point import OperatingCurve
 from sdgasnet.evaluation.plot_folder import write_plots
 from sdgasnet.evaluation.report import build_report
 from sdgasnet.output import write_text
+from sdgasnet.runtime.deployment import ANY_THREADS
 from sdgasnet.runtime.detector import Detector
 
 
@@ -33,7 +34,9 @@ def val(
     format: Annotated[
         Literal["auto", "voc", "coco", "yolo"], typer.Option("--format", help="Format of the data set.")
     ] = DataConfig().format,
-    runtime: Annotated[Runtime, typer.Option("--runtime", help="What a bundle runs in.")] = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = ANY_THREADS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a results page, one self-contained file.")
@@ -51,7 +54,8 @@ def val(
     if html is not None or plots is not None:
         require_plotting()
     detector = override_settings(
-        open_detector(model, runtime), {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+        open_detector(model, "throughput", runtime, precision, threads),
+        {"score_threshold": score_threshold, "iou_threshold": iou_threshold},
     )
     spec = detector.spec
     index = align_classes(load_dataset(data, format), spec.class_names, spec.name)

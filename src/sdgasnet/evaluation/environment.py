@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from sdgasnet.runtime.host import count_cores, describe_processor
 
 PACKAGES = ("sdgasnet", "torch", "onnxruntime", "openvino", "numpy", "opencv-python-headless", "faster-coco-eval")
 """Packages that figures may depend on."""
 
 
-def describe_processor() -> str:
-    """Name of the processor, as the system states it."""
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def describe_hardware() -> dict[str, str | int | None]:
+def describe_hardware() -> dict[str, str | int]:
     """Processor and number of its cores."""
-    return {"processor": describe_processor(), "cores": os.cpu_count()}
+    return {"processor": describe_processor(), "cores": count_cores()}
 
 
 def describe_versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,18 +12,21 @@ import numpy as np
 
 from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.image import Image, prepare_image, read_image
+from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.detector import Detector
-from sdgasnet.runtime.session import Session
+from sdgasnet.runtime.session import Session, run_all
 
 Item = TypeVar("Item")
 WARM_UP_SHARE = 0.2
 """Share of the time that is run before and not counted."""
+READ_AHEAD = 8
+"""Pictures that are read while the network works, in one thread."""
 
 
 def time_stages(
     session: Session, files: Sequence[Path], images: Sequence[Image], batch: int, seconds: float
 ) -> Iterator[tuple[str, int, dict[str, float]]]:
-    """Time one stage after the other, each on all pictures in turn.
+    """Time one stage after the other, each on all pictures in turn, one at a time.
 
     Args:
         session: The model.
@@ -66,6 +69,30 @@ def time_stages(
         yield "network", batch, {**figures, "per_second": round(figures["per_second"] * batch, 1)}
 
 
+def time_streams(
+    session: Session, files: Sequence[Path], images: Sequence[Image], seconds: float
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Count how many pictures pass in a time where several are on their way.
+
+    Args:
+        session: The model.
+        files: Picture files; empty where there are none.
+        images: Pictures in memory.
+        seconds: Time for each stage.
+
+    Returns:
+        Scope (``network``, ``array``, ``file`` as in :func:`time_stages`) and figures of each.
+    """
+    detector = Detector(session)
+    channels = session.spec.channels
+    canvases = [prepare_image(image, session.spec.image_size)[0][None] for image in images]
+    yield "network", count_results(run_all(session, cycle(canvases)), seconds)
+    yield "array", count_results(detector.detect_all(cycle(images), batch_size=1), seconds)
+    if files:
+        reading = run_ahead(lambda file: read_image(file, channels), cycle(files), 1, READ_AHEAD)
+        yield "file", count_results(detector.detect_all(reading, batch_size=1), seconds)
+
+
 def time_calls(work: Callable[[Item], Any], items: Sequence[Item], seconds: float) -> dict[str, float]:
     """Call ``work`` on the items in turn for some seconds.
 
@@ -87,5 +114,34 @@ def time_calls(work: Callable[[Item], Any], items: Sequence[Item], seconds: floa
         work(next(turning))
         taken.append(time.perf_counter() - before)
     elapsed = time.perf_counter() - started
+    return {**percentiles(taken), "per_second": round(len(taken) / elapsed, 1)}
+
+
+def count_results(results: Iterable[Any], seconds: float) -> dict[str, float]:
+    """Take results for some seconds from an endless supply.
+
+    Returns:
+        ``p50_ms`` and ``p95_ms`` between one result and the next, and results ``per_second``.
+
+    Examples:
+        >>> sorted(count_results(cycle([1]), 0.001))
+        ['p50_ms', 'p95_ms', 'per_second']
+    """
+    supply = iter(results)
+    end = time.perf_counter() + WARM_UP_SHARE * seconds
+    while time.perf_counter() < end:
+        next(supply)
+    started = before = time.perf_counter()
+    taken: list[float] = []
+    while not taken or before < started + seconds:
+        next(supply)
+        now = time.perf_counter()
+        taken.append(now - before)
+        before = now
+    return {**percentiles(taken), "per_second": round(len(taken) / (before - started), 1)}
+
+
+def percentiles(taken: Sequence[float]) -> dict[str, float]:
+    """Seconds as ``p50_ms`` and ``p95_ms``."""
     p50, p95 = (float(value) * 1e3 for value in np.percentile(taken, (50, 95)))
-    return {"p50_ms": round(p50, 3), "p95_ms": round(p95, 3), "per_second": round(len(taken) / elapsed, 1)}
+    return {"p50_ms": round(p50, 3), "p95_ms": round(p95, 3)}

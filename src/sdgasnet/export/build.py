@@ -13,7 +13,7 @@ from sdgasnet.models.checkpoint import ModelFile, build_network
 from sdgasnet.models.deploy import deploy
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.bundle import GRAPH_NAME
-from sdgasnet.runtime.manifest import InputSpec, Manifest, Preparation, Training
+from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
 
 CARD_NAME = "README.md"
 
@@ -38,7 +38,7 @@ def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Man
         input=spec,
         preparation=Preparation(padding=LETTERBOX_GREY),
         class_names=model.class_names,
-        detection=model.recipe.detection,
+        graphs={"fp32": Graph(file=GRAPH_NAME, detection=model.recipe.detection)},
         training=describe_training(model),
         versions=describe_versions(),
         files={},
@@ -65,6 +65,7 @@ def describe_training(model: ModelFile) -> Training:
 def write_card(manifest: Manifest) -> str:
     """A page that says what the model is, for whoever finds the bundle."""
     height, width = manifest.input.image_size
+    detection = manifest.graphs[manifest.precision].detection
     figures = (
         ", ".join(f"{name} {value:.3f}" for name, value in manifest.training.metrics.items()) or "not measured"
     )
@@ -75,7 +76,7 @@ SD-GASNet, preset `{manifest.preset}`, {manifest.precision}. Finds: {", ".join(m
 
 - Pictures: {colour}, {manifest.input.bits} bits, laid on a canvas of {height}x{width} (height x width).
 - Trained for {manifest.training.epochs} epochs on {manifest.training.pictures} pictures; its val split: {figures}.
-- Shown from score {manifest.detection.score_threshold:g}; suppression at IoU {manifest.detection.iou_threshold:g}.
+- Shown from score {detection.score_threshold:g}; suppression at IoU {detection.iou_threshold:g}.
 
 `manifest.json` holds all of this for programs, with the SHA-256 of every file. `reference/` holds pictures,
 canvases, raw outputs and detections to check a host in another language against.

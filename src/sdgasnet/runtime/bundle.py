@@ -13,10 +13,13 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from sdgasnet.data.write import new_folder
 from sdgasnet.errors import ModelError
 from sdgasnet.output import write_bytes
-from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, read_manifest
+from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, Precision, read_manifest
+from sdgasnet.runtime.session import ModelSpec
 
 ARCHIVE_SUFFIX = ".sdg"
 GRAPH_NAME = "model.onnx"
+FLOAT_GRAPH_NAME = "model_fp32.onnx"
+"""The graph in float, in a bundle of another precision."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,36 @@ class Bundle:
     path: Path
     manifest: Manifest
     files: Mapping[str, bytes]
+
+    def graph(self, precision: Precision) -> bytes:
+        """The ONNX graph of a precision.
+
+        Raises:
+            ModelError: The bundle has none.
+        """
+        found = self.manifest.graphs.get(precision)
+        if found is None:
+            raise ModelError(
+                f"Bundle {self.path} has no graph in {precision}, only in {', '.join(self.manifest.graphs)}. "
+                f"Export it again with --precision {precision}."
+            )
+        return self.files[found.file]
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 for all of it, the same for a folder and an archive."""
+        return digest(self.manifest.model_dump_json().encode())
+
+    def spec(self, precision: Precision) -> ModelSpec:
+        """What one must know of the model in it, with the thresholds of a graph.
+
+        Raises:
+            ModelError: The bundle has no such graph.
+        """
+        self.graph(precision)
+        taken = self.manifest.input
+        detection = self.manifest.graphs[precision].detection
+        return ModelSpec(self.manifest.class_names, taken.image_size, taken.channels, detection, str(self.path))
 
 
 def is_bundle(path: Path) -> bool:
@@ -97,8 +130,9 @@ def open_bundle(path: Path) -> Bundle:
             )
     if unlisted := sorted(found.keys() - manifest.files.keys()):
         raise ModelError(f"Bundle {path} holds {unlisted[0]}, which its manifest does not list. Remove it.")
-    if GRAPH_NAME not in found:
-        raise ModelError(f"Bundle {path} lists no {GRAPH_NAME}. Export the model again.")
+    for graph in manifest.graphs.values():
+        if graph.file not in found:
+            raise ModelError(f"Bundle {path} lists no {graph.file}. Export the model again.")
     return Bundle(path, manifest, found)
 
 

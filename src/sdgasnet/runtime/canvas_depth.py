@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from sdgasnet.errors import ModelError
 from sdgasnet.imaging.image import full_scale
 from sdgasnet.runtime.manifest import InputSpec
-
-Canvases = NDArray[np.unsignedinteger[Any]]
+from sdgasnet.runtime.session import Canvases
 
 
 def fit_canvases(batch: Canvases, spec: InputSpec) -> Canvases:

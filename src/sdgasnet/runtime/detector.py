@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import ResizeMap
 from sdgasnet.imaging.image import Image, prepare_image
-from sdgasnet.runtime.session import ModelSpec, Session
+from sdgasnet.runtime.session import Canvases, ModelSpec, Session, run_all
 
 
 class Detector:
@@ -70,7 +70,8 @@ class Detector:
 
         Args:
             images: Pictures as for :meth:`detect`; sizes may differ.
-            batch_size: Pictures a run, >= 1; runs are cut where the pixel type changes.
+            batch_size: Pictures a run, >= 1; runs are cut where the pixel type changes. A session that works on
+                several runs at a time reads that many ahead.
             score_threshold: Lowest score; None takes the model's own.
 
         Returns:
@@ -78,22 +79,32 @@ class Detector:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
-        stream = iter(images)
-        while batch := list(islice(stream, batch_size)):
-            yield from self._detect_batch(batch, score_threshold)
+        resize_maps: deque[list[ResizeMap]] = deque()
 
-    def _detect_batch(self, images: list[Image], score_threshold: float | None) -> Iterator[Detections]:
-        prepared = [self._prepare(image) for image in images]
-        start = 0
-        while start < len(prepared):
-            dtype = prepared[start][0].dtype
-            stop = next((i for i in range(start, len(prepared)) if prepared[i][0].dtype != dtype), len(prepared))
-            outputs = self._session.run(np.stack([canvas for canvas, _ in prepared[start:stop]]))
-            for boxes, scores, (_, resize_map) in zip(
-                outputs.boxes_xyxy, outputs.scores, prepared[start:stop], strict=True
+        def canvases() -> Iterator[Canvases]:
+            for batch in self._batches(images, batch_size):
+                resize_maps.append([resize_map for _, resize_map in batch])
+                yield np.stack([canvas for canvas, _ in batch])
+
+        for outputs in run_all(self._session, canvases()):
+            for boxes, scores, resize_map in zip(
+                outputs.boxes_xyxy, outputs.scores, resize_maps.popleft(), strict=True
             ):
                 yield self._decode(boxes, scores, resize_map, score_threshold)
-            start = stop
+
+    def _batches(self, images: Iterable[Image], batch_size: int) -> Iterator[list[tuple[Image, ResizeMap]]]:
+        batch: list[tuple[Image, ResizeMap]] = []
+        for image in images:
+            prepared = self._prepare(image)
+            if batch and prepared[0].dtype != batch[0][0].dtype:
+                yield batch
+                batch = []
+            batch.append(prepared)
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def _decode(
         self,

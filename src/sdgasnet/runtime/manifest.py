@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sdgasnet.config.schema import DetectionConfig, ImageSize
 from sdgasnet.errors import ModelError
@@ -14,6 +14,9 @@ SCHEMA_VERSION = 1
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Precision = Literal["fp32", "fp16", "int8"]
+"""Of a graph."""
+ComputePrecision = Literal["fp32", "bf16", "fp16", "int8"]
+"""What is computed in: a graph's precision, or bf16, which OpenVINO makes of the float graph."""
 
 
 class _Part(BaseModel):
@@ -50,11 +53,22 @@ class Training(_Part):
     """SHA-256 over the sorted digests of the training pictures."""
 
 
+class Graph(_Part):
+    """A graph in the bundle, and the thresholds that belong to it."""
+
+    file: FileName
+    detection: DetectionConfig
+
+
 class Manifest(_Part):
     """A whole bundle.
 
     Attributes:
-        files: Name -> SHA-256 of every file of the bundle but this one.
+        precision: Of the graph that runs where nothing else is asked for.
+        graphs: Precision -> graph; the one in float is always there.
+        parity: What became of the comparison with the trained model at the end of the export.
+        refused: Ways to run, as ``"openvino bf16"``, that were outside the tolerances then; nothing chooses them.
+        files: Name -> SHA-256 of every file of the bundle but this one and its signature.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -64,10 +78,19 @@ class Manifest(_Part):
     input: InputSpec
     preparation: Preparation
     class_names: tuple[str, ...]
-    detection: DetectionConfig
+    graphs: dict[Precision, Graph]
     training: Training
+    parity: Literal["passed", "failed", "not run"] = "not run"
+    refused: tuple[str, ...] = ()
     versions: dict[str, str]
     files: dict[FileName, Digest]
+
+    @model_validator(mode="after")
+    def _has_its_graphs(self) -> Self:
+        for precision in (self.precision, "fp32"):
+            if precision not in self.graphs:
+                raise ValueError(f"graphs holds no {precision}")
+        return self
 
 
 def read_manifest(values: Any, origin: str) -> Manifest:
@@ -94,3 +117,13 @@ def read_manifest(values: Any, origin: str) -> Manifest:
         raise ModelError(
             f"Bundle {origin}: {MANIFEST_NAME} is not valid at '{key}': {first['msg']}. Export the model again."
         ) from None
+
+
+def graph_precision(precision: ComputePrecision) -> Precision:
+    """The graph that a precision is computed from.
+
+    Examples:
+        >>> graph_precision("bf16"), graph_precision("int8")
+        ('fp32', 'int8')
+    """
+    return "fp32" if precision == "bf16" else precision

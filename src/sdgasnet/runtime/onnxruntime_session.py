@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import onnxruntime
 
 from sdgasnet.errors import ModelError
-from sdgasnet.runtime.bundle import GRAPH_NAME, Bundle
-from sdgasnet.runtime.canvas_depth import Canvases, fit_canvases
-from sdgasnet.runtime.session import ModelSpec, RawOutputs, spec_of
+from sdgasnet.runtime.ahead import run_ahead
+from sdgasnet.runtime.bundle import Bundle
+from sdgasnet.runtime.canvas_depth import fit_canvases
+from sdgasnet.runtime.manifest import Precision
+from sdgasnet.runtime.session import Canvases, ModelSpec, RawOutputs
 
 
 class OnnxRuntimeSession:
@@ -15,21 +19,24 @@ class OnnxRuntimeSession:
 
     Args:
         bundle: The bundle.
-        threads: Threads of one run; 0 leaves the choice to the runtime.
+        threads: Threads of all streams together, >= 1.
+        precision: Which of its graphs.
+        streams: Batches at a time in :meth:`run_all`, >= 1.
 
     Raises:
-        ModelError: The graph can't be loaded.
+        ModelError: The bundle has no such graph, or it can't be loaded.
     """
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, precision: Precision, streams: int = 1) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = max(1, threads // streams)
         options.log_severity_level = 3
         self._input = bundle.manifest.input
-        self._spec = spec_of(bundle.manifest, str(bundle.path))
+        self._spec = bundle.spec(precision)
+        self._streams = streams
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.files[GRAPH_NAME], options, providers=["CPUExecutionProvider"]
+                bundle.graph(precision), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # the runtime raises classes of its own without a common base
             reason = str(error).splitlines()[0]
@@ -50,3 +57,9 @@ class OnnxRuntimeSession:
         return RawOutputs(
             *self._session.run(list(RawOutputs._fields), {self._input_name: fit_canvases(batch, self._input)})
         )
+
+    def run_all(self, batches: Iterable[Canvases]) -> Iterator[RawOutputs]:
+        """Run batches, several at a time, outputs in their order."""
+        if self._streams == 1:
+            return map(self.run, batches)
+        return run_ahead(self.run, batches, workers=self._streams, most_waiting=2 * self._streams)

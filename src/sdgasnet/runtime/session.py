@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
-from sdgasnet.runtime.manifest import Manifest
+
+Canvases = NDArray[np.unsignedinteger[Any]]
+"""``(B, H, W, C)`` uint8 or uint16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,6 @@ class RawOutputs(NamedTuple):
     embedding: NDArray[np.float32]
 
 
-def spec_of(manifest: Manifest, name: str) -> ModelSpec:
-    """What a bundle's manifest says of the model in it."""
-    taken = manifest.input
-    return ModelSpec(manifest.class_names, taken.image_size, taken.channels, manifest.detection, name)
-
-
 class Session(Protocol):
     """A model loaded into a runtime."""
 
@@ -59,6 +56,20 @@ class Session(Protocol):
         """What the model expects and says."""
         ...
 
-    def run(self, batch: NDArray[np.unsignedinteger[Any]]) -> RawOutputs:
-        """Run ``(B, H, W, C)`` uint8 or uint16 canvases through the graph."""
+    def run(self, batch: Canvases) -> RawOutputs:
+        """Run canvases through the graph."""
         ...
+
+
+@runtime_checkable
+class StreamingSession(Session, Protocol):
+    """A session that works on several batches at a time."""
+
+    def run_all(self, batches: Iterable[Canvases]) -> Iterator[RawOutputs]:
+        """Outputs in the order of the batches; a bounded number of them is begun ahead."""
+        ...
+
+
+def run_all(session: Session, batches: Iterable[Canvases]) -> Iterator[RawOutputs]:
+    """Run batch after batch, several at a time where the session can, outputs in their order."""
+    return session.run_all(batches) if isinstance(session, StreamingSession) else map(session.run, batches)
