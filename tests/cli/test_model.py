@@ -9,6 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+import cv2
+import numpy as np
+
+from sdgasnet.models.checkpoint import read_model
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "model", "info", *arguments]
@@ -47,3 +52,25 @@ def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], said: str
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_packed_model_keeps_the_threshold_that_it_is_given(tmp_path: Path) -> None:
+    out = tmp_path / "steel.pt"
+    arguments = ["procedural", str(out), "--8-bit", "--no-hashes", "--score-threshold", "0.45"]
+    start = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "model", "pack"]
+    done = subprocess.run([*start, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    model = read_model(out)
+    assert model.recipe.detection.score_threshold == 0.45
+    assert model.image_hashes == ()
+    assert model.recipe.model.preset == "n"
+
+
+@pytest.mark.parametrize("name", ["steel", "board", "textile"])
+def test_a_packaged_detector_is_used_by_its_name(name: str, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    cv2.imwrite(str(picture), np.full((200, 240), 128, np.uint8))
+    start = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "predict"]
+    done = subprocess.run([*start, name, str(picture)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "predictions" / "picture.png").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,14 +73,20 @@ def pack(
     hashes: Annotated[
         bool, typer.Option("--hashes/--no-hashes", help="Keep the digests of the training pictures.")
     ] = True,
+    score_threshold: Annotated[
+        float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="From now on, instead of its own.")
+    ] = None,
 ) -> None:
     """Write a small model file to pass on: no training state, no paths, weights in fewer bits."""
     if find_spec("torch") is None:
         raise MissingExtraError("train", "Packing a model")
     from sdgasnet.models.checkpoint import pack_model, read_model, write_model
 
-    source = model / "last.pt" if last else model
-    write_model(pack_model(read_model(source), 8 if eight_bit else 16, hashes), out)
+    packed = pack_model(read_model(model / "last.pt" if last else model), 8 if eight_bit else 16, hashes)
+    if score_threshold is not None:
+        detection = packed.recipe.detection.model_copy(update={"score_threshold": score_threshold})
+        packed = replace(packed, recipe=packed.recipe.model_copy(update={"detection": detection}))
+    write_model(packed, out)
     say(f"{out}: {out.stat().st_size / 2**20:.2f} MiB")
 
 
