@@ -13,7 +13,7 @@ from sdgasnet.errors import ModelError
 from sdgasnet.models.box_coding import anchor_points, decode_boxes
 from sdgasnet.models.checkpoint import ModelFile, write_model
 from sdgasnet.models.network import Network
-from sdgasnet.models.session import TorchSession, load_detector
+from sdgasnet.models.session import Precision, TorchSession, load_detector
 from sdgasnet.runtime.session import Session
 
 NAMES = ("a", "b", "c", "d", "e", "f")
@@ -136,3 +136,27 @@ def test_a_gpu_says_what_the_processor_says(trained_network: Callable[..., Netwo
     batch = canvases(3, np.uint8)
     here, there = (TorchSession(model, "test", device).run(batch) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(there.scores, here.scores, atol=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_captured_graph_says_what_single_launches_say(
+    trained_network: Callable[..., Network], precision: Precision
+) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    model, _ = make_model(trained_network, 3)
+    plain, captured = (
+        TorchSession(model, "test", "cuda", precision, cuda_graphs) for cuda_graphs in (False, True)
+    )
+    for batch in (canvases(3, np.uint8), canvases(3, np.uint8, 1)[:, ::-1], canvases(3, np.uint16)):
+        for part, other in zip(plain.run(batch), captured.run(batch), strict=True):
+            np.testing.assert_allclose(other, part, rtol=1e-2, atol=1e-2)
+
+
+def test_what_needs_a_gpu_is_said(trained_network: Callable[..., Network]) -> None:
+    model, _ = make_model(trained_network, 3)
+    with pytest.raises(ModelError, match="need a GPU"):
+        TorchSession(model, "test", precision="fp16")
+    with pytest.raises(ModelError, match="need a GPU"):
+        TorchSession(model, "test", cuda_graphs=True)

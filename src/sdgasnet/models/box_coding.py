@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sdgasnet.models.constants import constant
+
 STRIDES = (8, 16, 32)
 
 
@@ -31,20 +33,22 @@ def anchor_points(image_size: tuple[int, int], device: torch.device | str = "cpu
         >>> points[0].tolist(), points.shape[0], strides[-1].item()
         ([4.0, 4.0], 42, 32.0)
     """
-    points, strides = _point_arrays(image_size)
-    return torch.tensor(points, device=device), torch.tensor(strides, device=device)
+    return constant(_points, image_size, device=device), constant(_strides, image_size, device=device)
 
 
-# Arrays, not tensors: a tensor made while a graph is exported or under inference_mode is of no use in training.
 @lru_cache(maxsize=64)
-def _point_arrays(image_size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    points, strides = [], []
+def _points(image_size: tuple[int, int]) -> NDArray[np.float32]:
+    levels = []
     for stride in STRIDES:
         rows, columns = np.indices((image_size[0] // stride, image_size[1] // stride), dtype=np.float32)
-        level = (np.stack([columns.ravel(), rows.ravel()], axis=1) + np.float32(0.5)) * np.float32(stride)
-        points.append(level)
-        strides.append(np.full(len(level), stride, dtype=np.float32))
-    return np.concatenate(points), np.concatenate(strides)
+        levels.append((np.stack([columns.ravel(), rows.ravel()], axis=1) + np.float32(0.5)) * np.float32(stride))
+    return np.concatenate(levels)
+
+
+@lru_cache(maxsize=64)
+def _strides(image_size: tuple[int, int]) -> NDArray[np.float32]:
+    counts = [(image_size[0] // stride) * (image_size[1] // stride) for stride in STRIDES]
+    return np.repeat(np.array(STRIDES, np.float32), counts)
 
 
 def decode_boxes(box_logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:

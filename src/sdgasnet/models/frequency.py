@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sdgasnet.models.blocks import Activation, ConvBlock, RepConv
+from sdgasnet.models.constants import constant
 
 BAND_STEEPNESS = 50.0
 """Steepness of the learnable band's edge, per share of the spectrum [O]."""
@@ -55,8 +56,6 @@ def low_pass_projection(size: int, ratio: float) -> Tensor:
     return torch.tensor(_projection_array(size, ratio))
 
 
-# The caches hold arrays, not tensors: a tensor that is made while a graph is exported or under inference_mode
-# is of no use to the training step that comes next.
 @lru_cache(maxsize=64)
 def _dct_array(size: int) -> NDArray[np.float64]:
     k, n = np.arange(size)[:, None], np.arange(size)[None, :]
@@ -103,8 +102,8 @@ class LowPass(nn.Module):
     def matrix(self, size: int, device: torch.device) -> Tensor:
         """``(size, size)`` float32 filter along one axis, symmetric."""
         if self.learnable_ratio is None:
-            return low_pass_projection(size, self.ratio).to(device)
-        basis = dct_matrix(size).to(device, torch.float32)
+            return constant(_projection_array, size, self.ratio, device=device)
+        basis = constant(_dct_array, size, device=device).float()
         position = torch.arange(size, device=device) / size
         band = torch.sigmoid(BAND_STEEPNESS * (self.learnable_ratio - position))
         return basis.transpose(0, 1) @ (band[:, None] * basis)
