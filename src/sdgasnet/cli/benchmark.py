@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -116,10 +117,13 @@ def list_ways(
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     """A table of all rows."""
-    table = Table(title="ms from one picture, batch or result to the next; pictures a second")
-    for heading in ("runtime", "precision", "streams", "scope", "batch", "p50 ms", "p95 ms", "per second"):
-        table.add_column(heading, justify="left" if heading in ("runtime", "precision", "scope") else "right")
+    table = Table(box=SIMPLE_HEAD, title="ms of a picture or batch; pictures a second")
+    for heading in ("runtime", "precision", "streams", "scope", "batch", "p50 ms", "p95 ms", "a second"):
+        is_text = heading in ("runtime", "precision", "scope")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for row in rows:
         cells = [str(row[key]) for key in ("runtime", "precision", "streams", "scope", "batch")]
-        table.add_row(*cells, f"{row['p50_ms']:.2f}", f"{row['p95_ms']:.2f}", f"{row['per_second']:,.0f}")
+        # Between the results of a stream lies no time that a picture takes.
+        times = [f"{row[key]:.2f}" if row["streams"] == 1 else "" for key in ("p50_ms", "p95_ms")]
+        table.add_row(*cells, *times, f"{row['per_second']:,.0f}")
     Console().print(table)

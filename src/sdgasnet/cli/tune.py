@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -73,16 +74,14 @@ def deployment_of(row: dict[str, Any]) -> Deployment:
 
 def print_choice(rows: Sequence[dict[str, Any]], latency: dict[str, Any], throughput: dict[str, Any]) -> None:
     """A table of what was tried; the two that were chosen are marked."""
-    table = Table(title="from a picture in memory to its detections")
-    for heading in ("runtime", "precision", "threads", "streams", "p50 ms", "per second", ""):
-        table.add_column(heading, justify="left" if heading in ("runtime", "precision", "") else "right")
+    table = Table(box=SIMPLE_HEAD, title="from a picture in memory to its detections")
+    for heading in ("runtime", "precision", "threads", "streams", "p50 ms", "a second", "best for"):
+        is_text = heading in ("runtime", "precision", "best for")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for row in rows:
-        chosen = [name for name, best in (("one picture", latency), ("many", throughput)) if row is best]
+        chosen = [name for name, best in (("one", latency), ("many", throughput)) if row is best]
         cells = [str(row[key]) for key in ("runtime", "precision", "threads", "streams")]
-        table.add_row(
-            *cells,
-            f"{row['p50_ms']:.2f}",
-            f"{row['per_second']:,.0f}",
-            "best for " + ", ".join(chosen) if chosen else "",
-        )
+        # Between the results of a stream lies no time that a picture takes.
+        p50 = f"{row['p50_ms']:.2f}" if row["streams"] == 1 else ""
+        table.add_row(*cells, p50, f"{row['per_second']:,.0f}", " and ".join(chosen))
     Console().print(table)
