@@ -14,6 +14,7 @@ from sdgasnet.cli.distill import distill
 from sdgasnet.cli.experiment import experiment_app
 from sdgasnet.cli.export import export
 from sdgasnet.cli.model import model_app
+from sdgasnet.cli.parity import parity
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.synth import synth
 from sdgasnet.cli.train import train
@@ -34,6 +35,7 @@ app.add_typer(experiment_app)
 app.command()(train)
 app.command()(distill)
 app.command()(export)
+app.command()(parity)
 app.command()(val)
 app.command()(predict)
 app.command()(benchmark)

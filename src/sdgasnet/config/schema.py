@@ -212,6 +212,49 @@ class SynthesisConfig(Section):
     format: Literal["voc", "coco", "yolo"] = "yolo"
 
 
+class Tolerance(Section):
+    """How far a bundle may be from the trained model in one precision; None holds nothing against it.
+
+    Source:
+        Ours [O]; what float32 and bfloat16 come to on NEU-DET: ``benchmarks/results/parity_neu_det.json``.
+    """
+
+    boxes: NonNegativeFloat | None = None
+    """Largest difference of a side of a box, pixels of the canvas."""
+    scores: NonNegativeFloat | None = None
+    """Largest difference of a score."""
+    mean_iou: Fraction = 0.9
+    """Least mean overlap of detections that belong together."""
+    score_shift: Fraction = 0.05
+    """Mean difference of their scores, up or down."""
+    unmatched: Fraction = 0.1
+    """Share of the detections at the threshold that have no partner at or above its own."""
+    AP: Fraction | None = None
+    AP50: Fraction = 0.005
+    differing_pictures: Fraction = 0.02
+    """Share of the pictures where one says something and the other nothing; one picture is always allowed."""
+
+
+class ParityConfig(Section):
+    """When a bundle is as good as the trained model; not a part of recipes, but the home of its defaults."""
+
+    raw_score: Fraction = 0.01
+    """Points are compared where either scores as much."""
+    fp32: Tolerance = Tolerance(
+        boxes=0.05,
+        scores=1e-4,
+        mean_iou=0.999,
+        score_shift=1e-4,
+        unmatched=0.01,
+        AP=1e-4,
+        AP50=1e-3,
+        differing_pictures=0.001,
+    )
+    fp16: Tolerance = Tolerance()
+    bf16: Tolerance = Tolerance()
+    int8: Tolerance = Tolerance()
+
+
 class Recipe(Section):
     """One training run, complete: what a checkpoint carries and a run folder records."""
 
