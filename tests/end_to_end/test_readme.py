@@ -13,7 +13,10 @@ import pytest
 
 pytest.importorskip("torch")
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-LESS = ["model.image_size=[64,64]", "training.epochs=2", "training.batch_size=8", "training.workers=0"]
+LESS = {
+    "train": ["model.image_size=[64,64]", "training.epochs=2", "training.batch_size=8", "training.workers=0"],
+    "tune": ["--seconds", "1"],
+}
 
 
 def block_with(text: str) -> str:
@@ -48,11 +51,11 @@ def test_commands_and_python(tmp_path: Path) -> None:
     for picture in list((tmp_path / "my-parts" / "images" / "train").iterdir())[:3]:
         (tmp_path / "line1" / picture.name).write_bytes(picture.read_bytes())
     lines = [line.split("#")[0] for line in block_with("sdgasnet data check").splitlines() if line.strip()]
-    assert len(lines) == 6
+    assert len(lines) == 7
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "sdgasnet"
-        run(["-m", "sdgasnet", *arguments, *(LESS if arguments[0] == "train" else [])], tmp_path)
+        run(["-m", "sdgasnet", *arguments, *LESS.get(arguments[0], [])], tmp_path)
     for name in ("results.html", "found.json", "found.csv", "predictions", "parts.sdg"):
         assert (tmp_path / name).exists()
     (tmp_path / "part.png").write_bytes(next((tmp_path / "line1").iterdir()).read_bytes())
