@@ -132,6 +132,17 @@ def generate_samples(bundle: Bundle) -> list[Sample]:
     return samples + [Sample(f"generated {index}", partial(surface, index)) for index in range(GENERATED_PICTURES)]
 
 
+def find_obstacle(way: Way) -> str | None:
+    """Why this processor can't run so, if it can't: OpenVINO would quietly compute in something else."""
+    if way != ("openvino", "bf16") or find_spec("openvino") is None:
+        return None
+    import openvino
+
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    return "this processor does not compute in bf16"
+
+
 @dataclass
 class _Runner:
     """A session on its way through the pictures, with what is kept of them."""
@@ -171,7 +182,7 @@ def _compare(
 ) -> ParityReport:
     truth = _truth(samples)
     base = _Runner(reference)
-    lacking = {way: reason for way in ways if (reason := _lacks(way))}
+    lacking = {way: reason for way in ways if (reason := find_obstacle(way))}
     runners = {way: _open(bundle, way) for way in ways if way not in lacking}
     for number, sample in enumerate(samples, start=1):
         canvas, resize_map = prepare_image(sample.read(reference.spec.channels), reference.spec.image_size)
@@ -251,17 +262,6 @@ def _open(bundle: Bundle, way: Way) -> _Runner | str:
         return _Runner(open_session(bundle, _deployment(way)))
     except ModelError as error:
         return f"fails: {str(error).splitlines()[0]}"
-
-
-def _lacks(way: Way) -> str | None:
-    """Why this processor can't; OpenVINO would quietly compute in something else."""
-    if way != ("openvino", "bf16") or find_spec("openvino") is None:
-        return None
-    import openvino
-
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        return None
-    return "this processor does not compute in bf16"
 
 
 def _require_same_task(reference: Session, bundle: Bundle) -> None:
