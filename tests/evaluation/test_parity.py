@@ -20,8 +20,9 @@ from sdgasnet.config.schema import DetectionConfig, ParityConfig
 from sdgasnet.data.surfaces.synthesis import generate_surface
 from sdgasnet.errors import ModelError
 from sdgasnet.evaluation import parity
+from sdgasnet.evaluation.agreement import MatchedDetections, Spread
 from sdgasnet.evaluation.parity import Sample, generate_samples, list_ways, run_gate, run_gate_without_model
-from sdgasnet.evaluation.parity_report import ParityReport
+from sdgasnet.evaluation.parity_report import DifferingPicture, Figures, ParityReport, list_excesses
 from sdgasnet.export.build import build_bundle
 from sdgasnet.imaging.image import Channels, Image
 from sdgasnet.models.checkpoint import ModelFile, read_model
@@ -284,3 +285,37 @@ def test_ways_are_those_that_the_bundle_offers(bundle: Bundle) -> None:
     assert ("openvino", "int8") in list_ways(as_quantised(bundle, None))
     refused = bundle.manifest.model_copy(update={"refused": ("openvino bf16",)})
     assert ("openvino", "bf16") in list_ways(replace(bundle, manifest=refused))
+
+
+def figures(**changed: float) -> Figures:
+    """Figures of a bundle that is the same, but for what is changed."""
+    nothing = Spread(0.0, 0.0)
+    same = Figures(9, nothing, nothing, MatchedDetections(5, 0, 0, 1.0, 1.0, 0.0, 0.0), 0.5, 0.5, 0.0, 0.0, ())
+    return replace(same, **changed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("precision", "changed", "said"),
+    [
+        ("fp32", {}, ""),
+        ("fp32", {"AP_difference": 2e-4}, "AP differs by 0.0002, 0.0001 allowed"),
+        ("fp32", {"AP_difference": -2e-4}, "AP differs by 0.0002, 0.0001 allowed"),
+        ("int8", {"AP_difference": -0.2}, ""),
+        ("int8", {"AP50_difference": 0.02}, ""),
+        ("int8", {"AP50_difference": -0.004}, ""),
+        ("int8", {"AP50_difference": -0.006}, "AP50 falls by 0.006, 0.005 allowed"),
+        ("bf16", {"AP50_difference": float("nan")}, "AP50 falls by nan"),
+    ],
+)
+def test_what_is_held_against_a_bundle(precision: str, changed: dict[str, float], said: str) -> None:
+    reasons = list_excesses(figures(**changed), 100, getattr(TOLERANCES, precision))
+    assert len(reasons) == (1 if said else 0)
+    assert "".join(reasons).startswith(said)
+
+
+@pytest.mark.parametrize(("pictures", "outside"), [(10, True), (101, False)])
+def test_one_picture_in_fifty_may_differ_in_int8(pictures: int, outside: bool) -> None:
+    differing = tuple(DifferingPicture(str(number), 1, 0) for number in range(3))
+    reasons = list_excesses(replace(figures(), differing=differing), pictures, TOLERANCES.int8)
+    assert (reasons == ("3 pictures differ, 1 allowed",)) == outside
+    assert bool(reasons) == outside

@@ -230,7 +230,9 @@ class Tolerance(Section):
     unmatched: Fraction = 0.1
     """Share of the detections at the threshold that have no partner at or above its own."""
     AP: Fraction | None = None
+    """Largest difference, up or down: for what should be the same to the digit."""
     AP50: Fraction = 0.005
+    """Largest fall."""
     differing_pictures: Fraction = 0.02
     """Share of the pictures where one says something and the other nothing; one picture is always allowed."""
 

@@ -156,7 +156,7 @@ def list_excesses(figures: Figures, pictures: int, allowed: Tolerance) -> tuple[
         ("scores of detections shift by {:.3g}", _size(found.mean_score_shift), allowed.score_shift),
         ("a share of {:.3g} of the detections has no partner", found.unmatched_share, allowed.unmatched),
         ("AP differs by {:.2g}", _size(figures.AP_difference), allowed.AP),
-        ("AP50 differs by {:.2g}", _size(figures.AP50_difference), allowed.AP50),
+        ("AP50 falls by {:.2g}", _fall(figures.AP50_difference), allowed.AP50),
         ("{:g} pictures differ", len(figures.differing), ceil(allowed.differing_pictures * pictures)),
     ]
     # Not "value > limit": that would let NaN pass.
@@ -172,6 +172,10 @@ def list_excesses(figures: Figures, pictures: int, allowed: Tolerance) -> tuple[
 
 def _size(value: float | None) -> float | None:
     return None if value is None else abs(value)
+
+
+def _fall(difference: float | None) -> float | None:
+    return None if difference is None else -difference
 
 
 def _finite(value: Any) -> Any:
