@@ -89,6 +89,7 @@ def test_against_the_model_in_torch(place: Place, parity: Parity) -> None:
     assert code == 0
     assert "onnxruntime fp32: within" in out
     assert "AP50" in out
+    assert all(f" {name}  " in out for name in ("onnxruntime fp32", "openvino fp32", "reference"))
 
 
 def test_without_data_the_pictures_are_generated(place: Place, parity: Parity) -> None:

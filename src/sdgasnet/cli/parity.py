@@ -118,8 +118,8 @@ def print_report(report: ParityReport) -> None:
     labelled = report.AP is not None
     headings = ("boxes", "scores", "IoU", "shift", "alone", "differ", *(("AP50", "AP") if labelled else ()))
     # Without frames, to stay within 80 columns.
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("")
+    table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1))
+    table.add_column("", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
     if labelled:
@@ -139,9 +139,9 @@ def _cells(one: Comparison, labelled: bool) -> list[str]:
     assert one.figures is not None
     figures, found = one.figures, one.figures.detections
     cells = [
-        f"{figures.boxes.largest:.2g}",
-        f"{figures.scores.largest:.2g}",
-        "–" if found.mean_iou is None else f"{found.mean_iou:.4f}",
+        f"{figures.boxes.largest:.1g}" if figures.boxes.largest < 1 else f"{figures.boxes.largest:.0f}",
+        f"{figures.scores.largest:.1g}",
+        "–" if found.mean_iou is None else f"{found.mean_iou:.3f}",
         "–" if found.mean_score_shift is None else f"{found.mean_score_shift:+.3f}",
         percent(found.unmatched_share),
         str(len(figures.differing)),

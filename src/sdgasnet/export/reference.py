@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.data.surfaces.synthesis import generate_surface
+from sdgasnet.evaluation.golden import REFERENCE_FOLDER
 from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.image import Image, prepare_image
 from sdgasnet.runtime.results import to_objects
 from sdgasnet.runtime.session import Session
 
-REFERENCE_FOLDER = "reference"
 PICTURES = 3
 SURFACES = ("steel", "textile", "cast")
 SIZES = ((200, 200), (120, 300), (333, 217))
