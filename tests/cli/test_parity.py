@@ -21,7 +21,7 @@ from sdgasnet.cli.main import main
 from sdgasnet.data.surfaces.dataset import write_surfaces
 from sdgasnet.export.build import build_bundle
 from sdgasnet.models.checkpoint import read_model
-from sdgasnet.runtime.bundle import GRAPH_NAME, write_bundle
+from sdgasnet.runtime.bundle import GRAPH_NAME, open_bundle, write_bundle
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from sdgasnet.cli.main import main; main()"
 Parity = Callable[..., tuple[int, str, str]]
@@ -96,6 +96,16 @@ def test_without_data_the_pictures_are_generated(place: Place, parity: Parity) -
     code, out, _ = parity(place.good)
     assert code == 0
     assert "AP was not compared" in out
+
+
+def test_where_nothing_is_detected_it_says_so(place: Place, parity: Parity, tmp_path: Path) -> None:
+    opened = open_bundle(place.good)
+    deaf = opened.manifest.graphs["fp32"].detection.model_copy(update={"score_threshold": 1.0})
+    graphs = {"fp32": opened.manifest.graphs["fp32"].model_copy(update={"detection": deaf})}
+    write_bundle(tmp_path / "deaf.sdg", opened.manifest.model_copy(update={"graphs": graphs}), opened.files)
+    code, out, _ = parity(tmp_path / "deaf.sdg")
+    assert code == 0
+    assert "nothing was detected in any picture" in out
 
 
 @pytest.mark.parametrize("reference", [(), ("--reference", "procedural")], ids=["golden", "torch"])

@@ -79,10 +79,12 @@ def test_matched_detections_by_hand() -> None:
     assert found.mean_score_shift == pytest.approx(-0.1)
     assert found.largest_score_shift == pytest.approx(0.1)
     assert found.unmatched_share == pytest.approx(0.5)
+    assert found.any
 
 
 def test_silence_agrees_with_silence() -> None:
     found = compare_detections([detections()], [detections()])
     assert found.matched == 0
+    assert not found.any
     assert found.mean_iou is None
     assert found.unmatched_share == 0

@@ -287,7 +287,7 @@ def test_ways_are_those_that_the_bundle_offers(bundle: Bundle) -> None:
     assert ("openvino", "bf16") in list_ways(replace(bundle, manifest=refused))
 
 
-def figures(**changed: float) -> Figures:
+def figures(**changed: object) -> Figures:
     """Figures of a bundle that is the same, but for what is changed."""
     nothing = Spread(0.0, 0.0)
     same = Figures(9, nothing, nothing, MatchedDetections(5, 0, 0, 1.0, 1.0, 0.0, 0.0), 0.5, 0.5, 0.0, 0.0, ())
@@ -302,12 +302,14 @@ def figures(**changed: float) -> Figures:
         ("fp32", {"AP_difference": -2e-4}, "AP differs by 0.0002, 0.0001 allowed"),
         ("int8", {"AP_difference": -0.2}, ""),
         ("int8", {"AP50_difference": 0.02}, ""),
+        ("int8", {"scores": Spread(0.5, 0.05)}, ""),
+        ("int8", {"scores": Spread(0.5, 0.2)}, "one raw score in 1000 differs by 0.2, 0.1 allowed"),
         ("int8", {"AP50_difference": -0.004}, ""),
         ("int8", {"AP50_difference": -0.006}, "AP50 falls by 0.006, 0.005 allowed"),
         ("bf16", {"AP50_difference": float("nan")}, "AP50 falls by nan"),
     ],
 )
-def test_what_is_held_against_a_bundle(precision: str, changed: dict[str, float], said: str) -> None:
+def test_what_is_held_against_a_bundle(precision: str, changed: dict[str, object], said: str) -> None:
     reasons = list_excesses(figures(**changed), 100, getattr(TOLERANCES, precision))
     assert len(reasons) == (1 if said else 0)
     assert "".join(reasons).startswith(said)

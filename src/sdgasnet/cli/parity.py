@@ -164,6 +164,9 @@ def _verdicts(report: ParityReport) -> list[str]:
         if differing:
             more = f" and {len(differing) - NAMED} more" if len(differing) > NAMED else ""
             lines.append(f"  differ: {', '.join(differing[:NAMED])}{more}")
+    measured = [one.figures for one in report.comparisons if one.figures]
+    if measured and not any(figures.detections.any for figures in measured):
+        lines.append("nothing was detected in any picture: only raw outputs say something")
     if report.refused:
         lines.append(f"not to be used: {', '.join(report.refused)}")
     lines.append(f"parity {'passed' if report.passed else 'FAILED'} in {report.precision}")

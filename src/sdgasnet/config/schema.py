@@ -223,6 +223,8 @@ class Tolerance(Section):
     """Largest difference of a side of a box, pixels of the canvas."""
     scores: NonNegativeFloat | None = None
     """Largest difference of a score."""
+    scores_p999: NonNegativeFloat | None = 0.1
+    """99.9 percentile of the differences of scores: also says something where nothing is detected."""
     mean_iou: Fraction = 0.9
     """Least mean overlap of detections that belong together."""
     score_shift: Fraction = 0.05
@@ -255,6 +257,17 @@ class ParityConfig(Section):
     fp16: Tolerance = Tolerance()
     bf16: Tolerance = Tolerance()
     int8: Tolerance = Tolerance()
+
+
+class ExportConfig(Section):
+    """How a bundle is quantised; not a part of recipes, but the home of its defaults."""
+
+    calibration_split: str = "calibration"
+    """Where a data set has none, the training pictures serve."""
+    calibration_pictures: PositiveInt = 128
+    """Drawn evenly from the split."""
+    AP50_loss: Fraction = 0.005
+    """More than this, and the most sensitive layers stay in float."""
 
 
 class Recipe(Section):

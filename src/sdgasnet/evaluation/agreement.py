@@ -79,6 +79,11 @@ class MatchedDetections:
     largest_score_shift: float | None
 
     @property
+    def any(self) -> bool:
+        """Whether there was a detection at all."""
+        return self.matched + self.unmatched_reference + self.unmatched_bundle > 0
+
+    @property
     def unmatched_share(self) -> float:
         """Detections without a partner among all of both; 0 where there are none at all."""
         alone = self.unmatched_reference + self.unmatched_bundle

@@ -153,6 +153,7 @@ def list_excesses(figures: Figures, pictures: int, allowed: Tolerance) -> tuple[
     limits: list[tuple[str, float | None, float | None]] = [
         ("raw boxes differ by {:.3g} px", figures.boxes.largest, allowed.boxes),
         ("raw scores differ by {:.2g}", figures.scores.largest, allowed.scores),
+        ("one raw score in 1000 differs by {:.2g}", figures.scores.p999, allowed.scores_p999),
         ("scores of detections shift by {:.3g}", _size(found.mean_score_shift), allowed.score_shift),
         ("a share of {:.3g} of the detections has no partner", found.unmatched_share, allowed.unmatched),
         ("AP differs by {:.2g}", _size(figures.AP_difference), allowed.AP),
