@@ -108,6 +108,8 @@ def test_what_can_not_be_exported_or_opened(place: Path) -> None:
     damaged[len(damaged) // 2] ^= 1
     (place / "damaged.sdg").write_bytes(damaged)
     for arguments, said in (
+        (["export", "part.pt", "out", "--precision", "int8"], "--calibration DATA"),
+        (["export", "part.pt", "out", "--precision", "int8", "--calibration", "nowhere"], "nowhere"),
         (["export", "nowhere.pt", "out"], "does not exist"),
         (["export", "part.pt", "data"], "not an empty folder"),
         (["predict", "damaged.sdg", "data"], "damaged.sdg"),

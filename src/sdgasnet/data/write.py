@@ -80,6 +80,18 @@ def describe_loss(index: DatasetIndex, format: Format) -> list[str]:
     return lost
 
 
+def require_new(out: Path) -> Path:
+    """The absolute path of a folder to be made.
+
+    Raises:
+        OutputError: ``out`` holds something.
+    """
+    target = out.resolve()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError(f"{out} exists and is not an empty folder. Choose another one, or remove it.")
+    return target
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder under a temporary name that becomes ``out`` if nothing fails, and vanishes otherwise.
@@ -87,9 +99,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: ``out`` holds something, or can't be written.
     """
-    target = out.resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"{out} exists and is not an empty folder. Choose another one, or remove it.")
+    target = require_new(out)
     temporary = target.with_name(f".{target.name}.part-{os.getpid()}")
     try:
         temporary.mkdir(parents=True)

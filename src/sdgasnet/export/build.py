@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Literal
 
 from sdgasnet.evaluation.environment import describe_versions
+from sdgasnet.evaluation.parity_report import REPORT_NAME as PARITY_NAME
+from sdgasnet.evaluation.parity_report import ParityReport
 from sdgasnet.export.onnx import export_onnx
 from sdgasnet.export.reference import build_reference, reference_pictures
 from sdgasnet.imaging.image import LETTERBOX_GREY
 from sdgasnet.models.checkpoint import ModelFile, build_network
 from sdgasnet.models.deploy import deploy
 from sdgasnet.models.session import TorchSession
-from sdgasnet.runtime.bundle import GRAPH_NAME
+from sdgasnet.runtime.bundle import GRAPH_NAME, Bundle
 from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
 
 CARD_NAME = "README.md"
@@ -51,6 +54,18 @@ def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Man
     return manifest, files
 
 
+def seal(bundle: Bundle, report: ParityReport) -> Bundle:
+    """The bundle with the verdict of the parity gate and its card; what is left is to write it."""
+    verdict = {"parity": "passed" if report.passed else "failed", "refused": report.refused}
+    manifest = bundle.manifest.model_copy(update=verdict)
+    files = {
+        **bundle.files,
+        CARD_NAME: write_card(manifest).encode(),
+        PARITY_NAME: (json.dumps(report.to_json(), indent=1) + "\n").encode(),
+    }
+    return Bundle(bundle.path, manifest, files)
+
+
 def describe_training(model: ModelFile) -> Training:
     """Epochs, figures, and one digest over all training pictures."""
     joined = "\n".join(sorted(model.image_hashes)).encode()
@@ -76,8 +91,15 @@ SD-GASNet, preset `{manifest.preset}`, {manifest.precision}. Finds: {", ".join(m
 
 - Pictures: {colour}, {manifest.input.bits} bits, laid on a canvas of {height}x{width} (height x width).
 - Trained for {manifest.training.epochs} epochs on {manifest.training.pictures} pictures; its val split: {figures}.
+- Compared with the trained model: {manifest.parity}; {describe_refused(manifest)}.
 - Shown from score {detection.score_threshold:g}; suppression at IoU {detection.iou_threshold:g}.
 
-`manifest.json` holds all of this for programs, with the SHA-256 of every file. `reference/` holds pictures,
-canvases, raw outputs and detections to check a host in another language against.
+`manifest.json` holds all of this for programs, with the SHA-256 of every file; `parity.json` the comparison.
+`reference/` holds pictures, canvases, and what the trained model makes of them in float32, raw outputs and
+detections, to check a host in another language against.
 """
+
+
+def describe_refused(manifest: Manifest) -> str:
+    """Ways to run that nothing should choose, in words."""
+    return f"not to be run in {', '.join(manifest.refused)}" if manifest.refused else "no way to run was refused"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from sdgasnet.data.write import new_folder
+from sdgasnet.data.write import new_folder, require_new
 from sdgasnet.errors import ModelError
 from sdgasnet.output import write_bytes
 from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, Precision, read_manifest
@@ -70,6 +70,16 @@ class Bundle:
 def is_bundle(path: Path) -> bool:
     """Whether a path looks like a bundle: a folder with a manifest, or a file with the suffix of archives."""
     return (path / MANIFEST_NAME).is_file() or (path.suffix == ARCHIVE_SUFFIX and path.is_file())
+
+
+def require_place(path: Path) -> None:
+    """Find out before long work whether a bundle can be written there.
+
+    Raises:
+        OutputError: It would be a folder, and something is in its place.
+    """
+    if path.suffix != ARCHIVE_SUFFIX:
+        require_new(path)
 
 
 def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
