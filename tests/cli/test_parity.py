@@ -136,6 +136,17 @@ def test_bad_input_ends_with_2(place: Place, parity: Parity, arguments: list[str
     assert said in error
 
 
+def test_int8_is_not_judged_on_pictures_of_another_kind(place: Place, parity: Parity, tmp_path: Path) -> None:
+    opened = open_bundle(place.good)
+    own = opened.manifest.graphs["fp32"]
+    graphs = {"int8": own, "fp32": own}
+    manifest = opened.manifest.model_copy(update={"precision": "int8", "graphs": graphs})
+    write_bundle(tmp_path / "small.sdg", manifest, opened.files)
+    code, _, error = parity(tmp_path / "small.sdg")
+    assert code == 2
+    assert "Name a data set" in error
+
+
 def test_a_model_as_the_reference_needs_torch(place: Place) -> None:
     done = without_torch(place.good, "--reference", "procedural")
     assert done.returncode == 2

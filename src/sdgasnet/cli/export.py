@@ -88,6 +88,7 @@ def export(
 
 
 def choose_samples(bundle: Bundle, index: DatasetIndex | None) -> list[Sample]:
-    """Labelled pictures of the val split, or generated ones where there are none."""
-    records = () if index is None else index.splits.get(DataConfig().val_split, ())
+    """Labelled pictures of the val split, else of another one; generated pictures where there is no data set."""
+    splits = {} if index is None else index.splits
+    records = splits.get(DataConfig().val_split) or next(filter(None, splits.values()), ())
     return label_samples(records) if records else generate_samples(bundle)

@@ -16,7 +16,7 @@ from sdgasnet.cli.progress import counting_bar
 from sdgasnet.cli.val import align_classes, percent
 from sdgasnet.config.schema import DataConfig, ParityConfig
 from sdgasnet.data.index import load_dataset, require_split
-from sdgasnet.errors import MissingExtraError
+from sdgasnet.errors import MissingExtraError, ModelError
 from sdgasnet.evaluation.parity import (
     Sample,
     generate_samples,
@@ -41,7 +41,8 @@ differ: pictures where one says something and the other nothing
 def parity(
     bundle: Annotated[Path, typer.Argument(help="Bundle that sdgasnet export wrote.")],
     data: Annotated[
-        Path | None, typer.Argument(help="Labelled data set; default: generated pictures, and no AP.")
+        Path | None,
+        typer.Argument(help="Labelled data set; default, not for int8: generated pictures, and no AP."),
     ] = None,
     reference: Annotated[
         Path | None,
@@ -62,6 +63,11 @@ def parity(
     Ends with 0 if the bundle's own precision is within the tolerances, with 1 if it is outside.
     """
     opened = open_measurable(bundle)
+    if data is None and "int8" in opened.manifest.graphs:
+        raise ModelError(
+            f"{bundle} is in int8, which was calibrated to pictures of one kind and is judged on those alone. "
+            f"Name a data set: sdgasnet parity {bundle} DATA"
+        )
     if data is None:
         samples = generate_samples(opened)
     else:

@@ -256,7 +256,7 @@ class ParityConfig(Section):
     )
     fp16: Tolerance = Tolerance()
     bf16: Tolerance = Tolerance()
-    int8: Tolerance = Tolerance()
+    int8: Tolerance = Tolerance(unmatched=0.15)
 
 
 class ExportConfig(Section):
