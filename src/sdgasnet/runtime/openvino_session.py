@@ -12,6 +12,7 @@ from sdgasnet.errors import MissingExtraError, ModelError
 from sdgasnet.runtime.bundle import Bundle
 from sdgasnet.runtime.canvas_depth import fit_canvases
 from sdgasnet.runtime.manifest import ComputePrecision, graph_precision
+from sdgasnet.runtime.openvino_import import import_openvino
 from sdgasnet.runtime.session import Canvases, ModelSpec, RawOutputs
 
 ARITHMETIC = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -39,7 +40,7 @@ class OpenVINOSession:
 
     def __init__(self, bundle: Bundle, threads: int, precision: ComputePrecision, streams: int = 1) -> None:
         try:
-            import openvino
+            openvino = import_openvino()
         except ModuleNotFoundError:
             raise MissingExtraError("openvino", f"Opening {bundle.path} with OpenVINO") from None
         self._input = bundle.manifest.input
