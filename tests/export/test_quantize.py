@@ -105,7 +105,7 @@ def test_boxes_and_scores_are_made_in_float(quantiser: Quantiser) -> None:
 
 def test_float_layers_lessen_the_error(bundle: Bundle, quantiser: Quantiser, canvases: list[Canvases]) -> None:
     exact = list(run_graph(bundle.graph("fp32"), canvases))
-    ranked = quantiser.rank_convolutions()
+    ranked = quantiser.ranking
     assert len(ranked) == len(set(ranked)) > 40
     errors = [
         output_error(exact, run_graph(quantiser.quantize(float_layers=ranked[:count]), canvases))
@@ -187,7 +187,11 @@ def test_a_calibration_split_is_preferred_and_drawn_evenly(labelled: DatasetInde
     train = labelled.splits["train"]
     assert [one.name for one in draw_evenly(train, 4)] == [train[number].name for number in (0, 2, 4, 6)]
     own = replace(labelled, splits={**labelled.splits, "calibration": train[:3]})
-    assert choose_calibration(own, ExportConfig()).split == "calibration"
+    chosen = choose_calibration(own, ExportConfig())
+    assert (chosen.split, chosen.measured_split) == ("calibration", "calibration")
+    bare = tuple(replace(one, objects=()) for one in train)
+    chosen = choose_calibration(replace(own, splits={**own.splits, "calibration": bare}), ExportConfig())
+    assert (chosen.split, chosen.measured_split) == ("calibration", "val")
     only = replace(labelled, splits={"calibration": train})
     assert choose_calibration(only, ExportConfig()).measured_split == "calibration"
     with pytest.raises(DataError, match="neither a split 'calibration' nor 'train'"):

@@ -45,7 +45,8 @@ class Calibration:
 def choose_calibration(index: DatasetIndex, config: ExportConfig) -> Calibration:
     """Pictures to calibrate on and to measure with.
 
-    The first are of the calibration split, else of the training split; the others of the val split, else the same.
+    The first are of the calibration split, else of the training split. The loss is measured on the calibration
+    split, too, where something is labelled there, so that val stays unseen; else on val, else on the same split.
 
     Raises:
         DataError: There is neither, or it holds no pictures.
@@ -57,8 +58,9 @@ def choose_calibration(index: DatasetIndex, config: ExportConfig) -> Calibration
             f"{index.root} has neither a split '{config.calibration_split}' nor '{DataConfig().train_split}' to "
             f"calibrate on; it has {', '.join(known) or 'none'}. Make one: sdgasnet data split."
         )
-    measured = DataConfig().val_split if DataConfig().val_split in known else split
     records = require_split(index, split)
+    unseen = split == config.calibration_split and any(record.objects for record in records)
+    measured = DataConfig().val_split if not unseen and DataConfig().val_split in known else split
     return Calibration(
         draw_evenly(records, config.calibration_pictures), split, tuple(require_split(index, measured)), measured
     )

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from sdgasnet.runtime.session import Canvases, RawOutputs
 QUANTISED_TYPES = ("Conv", "ConvTranspose", "Relu", "Add", "Mul", "Concat", "Split", "Resize", "AveragePool")
 """Between convolutions all of these stay in 8 bits, so that nothing is converted to float and back on the way."""
 SENSITIVITY_PICTURES = 16
-"""Of the calibration pictures; to rank convolutions by."""
+"""At most, of the calibration pictures; to rank convolutions by."""
 LEAST_SCORE = 0.01
 """Points below say nothing in the reference, and their differences nothing about sensitivity."""
 
@@ -98,15 +100,17 @@ class Quantiser:
             quantizer.quantize_model()
         return bytes(quantizer.model.model.SerializeToString())
 
-    def rank_convolutions(self) -> list[str]:
+    @cached_property
+    def ranking(self) -> tuple[str, ...]:
         """Names of the convolutions, the one first that alone in 8 bits moves the outputs most."""
-        canvases = self._canvases[:SENSITIVITY_PICTURES]
+        # Spread over all pictures: data sets often list one class after the other.
+        canvases = self._canvases[:: ceil(len(self._canvases) / SENSITIVITY_PICTURES)]
         reference = list(run_graph(self._graph, canvases))
         error = {
             name: output_error(reference, run_graph(self.quantize(only=[name]), canvases))
             for name in self._convolutions
         }
-        return sorted(error, key=error.__getitem__, reverse=True)
+        return tuple(sorted(error, key=error.__getitem__, reverse=True))
 
 
 def quantize_until(
@@ -129,11 +133,11 @@ def quantize_until(
     if best.quality >= least:
         return best
     progress("looking for the most sensitive layers")
-    ranked = quantiser.rank_convolutions()
+    ranked = quantiser.ranking
     count = 1
     while count < len(ranked):
         graph = quantiser.quantize(float_layers=ranked[:count])
-        tried = Quantised(graph, tuple(ranked[:count]), measure(graph))
+        tried = Quantised(graph, ranked[:count], measure(graph))
         progress(f"with {count} layers in float: {tried.quality:.4f}, needed {least:.4f}")
         if tried.quality > best.quality:
             best = tried
