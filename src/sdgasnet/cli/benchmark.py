@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption
+from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.errors import ModelError
 from sdgasnet.evaluation.environment import describe_hardware, describe_versions
@@ -44,6 +44,7 @@ def benchmark(
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
+    public_key: PublicKeyOption = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="One more row for batches of this size.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="For each row.")] = 2.0,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
@@ -53,7 +54,7 @@ def benchmark(
     ``auto`` measures every runtime that is installed and every precision that the bundle allows, each in a
     process of its own.
     """
-    opened = open_measurable(bundle)
+    opened = open_measurable(bundle, public_key)
     cores = threads or count_cores()
     ways = [
         Deployment(name, computed, cores, streams)
@@ -80,15 +81,16 @@ def benchmark(
         write_text(as_json, json.dumps(record, indent=1) + "\n")
 
 
-def open_measurable(path: Path) -> Bundle:
+def open_measurable(path: Path, public_key: Path | None) -> Bundle:
     """The bundle.
 
     Raises:
-        ModelError: It is none, or damaged.
+        ConfigError: There is no public key in the file.
+        ModelError: It is none, is damaged, or not signed with the key.
     """
     if not is_bundle(path):
         raise ModelError(f"{path} is no bundle. Export the model first: sdgasnet export MODEL {path.stem}.sdg")
-    return open_bundle(path)
+    return open_bundle(path, public_key)
 
 
 def list_ways(

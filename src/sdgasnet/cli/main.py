@@ -8,6 +8,7 @@ import typer
 
 from sdgasnet import __version__
 from sdgasnet.cli.benchmark import benchmark
+from sdgasnet.cli.bundle import bundle_app
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
@@ -31,6 +32,7 @@ app = typer.Typer(
 data_app.command()(synth)
 app.add_typer(data_app)
 app.add_typer(model_app)
+app.add_typer(bundle_app)
 app.add_typer(experiment_app)
 app.command()(train)
 app.command()(distill)

@@ -29,6 +29,13 @@ ThreadsOption = Annotated[
     typer.Option("--threads", min=0, help="For the network of a bundle; 0: as tuned, or all cores."),
 ]
 
+PublicKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--public-key", help="Ed25519 key, PEM: take only a bundle that was signed with its private key."
+    ),
+]
+
 
 def open_detector(
     path: Path,
@@ -36,6 +43,7 @@ def open_detector(
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
+    public_key: PublicKeyOption = None,
 ) -> Detector:
     """The detector of a bundle, model file or run folder.
 
@@ -45,6 +53,7 @@ def open_detector(
         runtime: For bundles. Model files run in torch.
         precision: For bundles.
         threads: For bundles.
+        public_key: For bundles: the key that it must be signed with.
 
     Raises:
         ConfigError: A setting of bundles for something else.
@@ -52,10 +61,15 @@ def open_detector(
         ModelError: The model can't be opened.
     """
     if is_bundle(path):
-        bundle = open_bundle(path)
+        bundle = open_bundle(path, public_key)
         deployment = choose_deployment(bundle, purpose, runtime, precision, threads)
         say(f"runs in {deployment}")
         return Detector(open_session(bundle, deployment))
+    if public_key is not None:
+        raise ConfigError(
+            f"--public-key asks for a signed bundle; {path} is no bundle. Export and sign it first: "
+            "sdgasnet export MODEL OUT.sdg; sdgasnet bundle sign OUT.sdg --key private.pem"
+        )
     if runtime != "auto" or precision != "auto" or threads != ANY_THREADS:
         raise ConfigError(
             f"--runtime, --precision and --threads are for bundles; {path} is none. "

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdgasnet.cli.benchmark import open_measurable
+from sdgasnet.cli.opening import PublicKeyOption
 from sdgasnet.cli.progress import counting_bar
 from sdgasnet.cli.val import align_classes, percent
 from sdgasnet.config.schema import DataConfig, ParityConfig
@@ -56,13 +57,14 @@ def parity(
     format: Annotated[
         Literal["auto", "voc", "coco", "yolo"], typer.Option("--format", help="Format of the data set.")
     ] = DataConfig().format,
+    public_key: PublicKeyOption = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
 ) -> None:
     """Compare a bundle with its model in every runtime and precision: raw outputs, detections, AP.
 
     Ends with 0 if the bundle's own precision is within the tolerances, with 1 if it is outside.
     """
-    opened = open_measurable(bundle)
+    opened = open_measurable(bundle, public_key)
     if data is None and "int8" in opened.manifest.graphs:
         raise ModelError(
             f"{bundle} is in int8, which was calibrated to pictures of one kind and is judged on those alone. "

@@ -16,7 +16,7 @@ import cv2
 import typer
 
 from sdgasnet.cli.background import BackgroundWriter
-from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption, open_detector
+from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.errors import ImageError, OutputError
 from sdgasnet.imaging.detections import Detections
@@ -57,6 +57,7 @@ def predict(
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
+    public_key: PublicKeyOption = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Write annotated pictures.")] = True,
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
@@ -69,7 +70,9 @@ def predict(
     files = find_sources(sources, out)
     names = unique_names(files)
     refuse_overwriting(files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco))
-    detector = open_detector(model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads)
+    detector = open_detector(
+        model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
+    )
     threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
     if score_threshold is not None:
         say(f"score threshold {threshold:g} instead of the model's {detector.spec.detection.score_threshold:g}")

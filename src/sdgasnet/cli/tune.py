@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sdgasnet.cli.benchmark import list_ways, open_measurable
-from sdgasnet.cli.opening import PrecisionOption, RuntimeOption
+from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.evaluation.speed_process import SpeedTask, measure_speed
 from sdgasnet.runtime.deployment import Deployment
@@ -29,6 +29,7 @@ def tune(
     bundle: Annotated[Path, typer.Argument(help="Bundle that sdgasnet export wrote.")],
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    public_key: PublicKeyOption = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For all of it, roughly.")] = 60.0,
 ) -> None:
     """Try runtimes, precisions, threads and streams, and write the fastest beside the bundle.
@@ -36,7 +37,7 @@ def tune(
     ``val``, ``predict`` and ``open_detector`` follow the file on the machine that it was made on. Precisions
     that the parity gate refused are not tried.
     """
-    opened = open_measurable(bundle)
+    opened = open_measurable(bundle, public_key)
     ways = [
         Deployment(name, computed, threads, streams)
         for name, computed in list_ways(opened, runtime, precision)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sdgasnet.cli.opening import PrecisionOption, RuntimeOption, ThreadsOption, open_detector
+from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import DataConfig
 from sdgasnet.data.index import load_dataset, reorder_classes, require_split
@@ -37,6 +37,7 @@ def val(
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
+    public_key: PublicKeyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a results page, one self-contained file.")
@@ -54,7 +55,7 @@ def val(
     if html is not None or plots is not None:
         require_plotting()
     detector = override_settings(
-        open_detector(model, "throughput", runtime, precision, threads),
+        open_detector(model, "throughput", runtime, precision, threads, public_key),
         {"score_threshold": score_threshold, "iou_threshold": iou_threshold},
     )
     spec = detector.spec

@@ -15,6 +15,7 @@ from sdgasnet.errors import ModelError
 from sdgasnet.output import write_bytes
 from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, Precision, read_manifest
 from sdgasnet.runtime.session import ModelSpec
+from sdgasnet.runtime.signature import SIGNATURE_NAME, require_signature, sign
 
 ARCHIVE_SUFFIX = ".sdg"
 GRAPH_NAME = "model.onnx"
@@ -30,11 +31,13 @@ class Bundle:
         path: Where it was opened.
         manifest: What it says of itself.
         files: Name -> content.
+        signed: Whether it holds a signature, by whomever.
     """
 
     path: Path
     manifest: Manifest
     files: Mapping[str, bytes]
+    signed: bool = False
 
     def graph(self, precision: Precision) -> bytes:
         """The ONNX graph of a precision.
@@ -114,19 +117,53 @@ def pack_archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, public_key: Path | None = None) -> Bundle:
     """Open and verify a bundle.
 
+    Args:
+        path: Folder or archive.
+        public_key: Ed25519 key, PEM, that it must be signed with; None takes it unsigned.
+
     Raises:
-        ModelError: It is none, a file is missing, was changed or is not listed, or its schema is newer.
+        ConfigError: There is no such key in the file.
+        MissingExtraError: Checking a signature needs the extra ``sign``.
+        ModelError: It is none, a file is missing, was changed or is not listed, or its schema is newer; or it is
+            not signed with the key.
     """
-    if not path.exists():
-        raise ModelError(f"Bundle {path} does not exist. Expected a folder or a {ARCHIVE_SUFFIX} file.")
-    found = _read_archive(path) if path.is_file() else _read_folder(path)
+    return _verify(path, _read_files(path), public_key)
+
+
+def sign_bundle(path: Path, private_key: Path) -> Bundle:
+    """Write a signature into a bundle, which is verified before.
+
+    Args:
+        path: Folder or archive.
+        private_key: Ed25519 key, PEM without a passphrase.
+
+    Raises:
+        ConfigError: There is no such key in the file.
+        MissingExtraError: Signing needs the extra ``sign``.
+        ModelError: The bundle is damaged.
+        OutputError: It can't be written.
+    """
+    found = _read_files(path)
+    bundle = _verify(path, dict(found), None)
+    signature = sign(found[MANIFEST_NAME], private_key)
+    if path.is_file():
+        write_bytes(path, pack_archive({**found, SIGNATURE_NAME: signature}))
+    else:
+        write_bytes(path / SIGNATURE_NAME, signature)
+    return bundle
+
+
+def _verify(path: Path, found: dict[str, bytes], public_key: Path | None) -> Bundle:
     if MANIFEST_NAME not in found:
         raise ModelError(f"{path} is no bundle: it holds no {MANIFEST_NAME}.")
+    content, signature = found.pop(MANIFEST_NAME), found.pop(SIGNATURE_NAME, None)
+    if public_key is not None:
+        require_signature(content, signature, public_key, str(path))
     try:
-        values = json.loads(found.pop(MANIFEST_NAME))
+        values = json.loads(content)
     except ValueError:
         raise ModelError(f"Bundle {path}: {MANIFEST_NAME} is damaged. Copy or export the model again.") from None
     manifest = read_manifest(values, str(path))
@@ -143,12 +180,18 @@ def open_bundle(path: Path) -> Bundle:
     for graph in manifest.graphs.values():
         if graph.file not in found:
             raise ModelError(f"Bundle {path} lists no {graph.file}. Export the model again.")
-    return Bundle(path, manifest, found)
+    return Bundle(path, manifest, found, signature is not None)
 
 
 def digest(content: bytes) -> str:
     """SHA-256 as hexadecimal text."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _read_files(path: Path) -> dict[str, bytes]:
+    if not path.exists():
+        raise ModelError(f"Bundle {path} does not exist. Expected a folder or a {ARCHIVE_SUFFIX} file.")
+    return _read_archive(path) if path.is_file() else _read_folder(path)
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:

@@ -18,6 +18,7 @@ def open_bundle_detector(
     runtime: Runtime | Literal["auto"] = "auto",
     precision: ComputePrecision | Literal["auto"] = "auto",
     threads: int = ANY_THREADS,
+    public_key: Path | None = None,
 ) -> Detector:
     """Open and verify a bundle, and load it the way that was tuned here, unless something else is asked for.
 
@@ -28,10 +29,13 @@ def open_bundle_detector(
         runtime: ``auto`` leaves the choice.
         precision: ``auto`` leaves the choice.
         threads: :data:`~sdgasnet.runtime.deployment.ANY_THREADS` leaves the choice.
+        public_key: Ed25519 key, PEM, that it must be signed with; None takes it unsigned.
 
     Raises:
-        MissingExtraError: The runtime is not installed.
-        ModelError: The bundle is damaged, has no graph of the precision, or can't be loaded.
+        ConfigError: There is no such key in the file.
+        MissingExtraError: The runtime is not installed, or the extra ``sign`` for the key.
+        ModelError: The bundle is damaged, is not signed with the key, has no graph of the precision, or can't be
+            loaded.
     """
-    bundle = open_bundle(path)
+    bundle = open_bundle(path, public_key)
     return Detector(open_session(bundle, choose_deployment(bundle, purpose, runtime, precision, threads)))
