@@ -17,7 +17,7 @@ setup: .venv/.installed
 # The environment of a computer at the line: everything above the torch wall, and no torch.
 .venv-base/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-base
-	$(BASE)/python $(INSTALL) --editable '.[eval,check]'
+	$(BASE)/python $(INSTALL) --editable '.[eval,sign,check]'
 	touch $@
 
 demo: setup
