@@ -79,12 +79,12 @@ def swap_scores(graph: onnx.ModelProto) -> None:
 
 
 def shift_mean(graph: onnx.ModelProto) -> None:
-    """Take something off the pixels, as a normalisation with another mean does."""
+    """Take something off the pixels, about as much as ImageNet's mean."""
     division = next(node for node in graph.graph.node if node.op_type == "Div")
     divided = division.output[0]
     for node in graph.graph.node:
         node.input[:] = ["shifted" if name == divided else name for name in node.input]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(0.2, np.float32), "other_mean"))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(0.4, np.float32), "other_mean"))
     place = list(graph.graph.node).index(division) + 1
     graph.graph.node.insert(place, helper.make_node("Sub", [divided, "other_mean"], ["shifted"]))
 
@@ -206,9 +206,21 @@ def test_without_golden_vectors_nothing_says_what_is_right(bundle: Bundle) -> No
 def test_a_side_precision_outside_is_refused_and_does_not_fail(
     reference: TorchSession, bundle: Bundle, labelled: list[Sample]
 ) -> None:
-    report = run_gate(reference, as_quantised(bundle, None, swap_scores), labelled, TOLERANCES)
+    if parity.find_obstacle(("openvino", "bf16")):
+        pytest.skip("this processor does not compute in bf16")
+    strict = ParityConfig(bf16=TOLERANCES.fp32)
+    report = run_gate(reference, bundle, labelled[:2], strict)
     assert report.passed
-    assert set(report.refused) >= {"onnxruntime fp32", "openvino fp32"}
+    assert report.refused == ("openvino bf16",)
+
+
+def test_a_wrong_float_graph_fails_a_bundle_of_another_precision(
+    reference: TorchSession, bundle: Bundle, labelled: list[Sample]
+) -> None:
+    report = run_gate(reference, as_quantised(bundle, None, swap_scores), labelled[:2], TOLERANCES)
+    assert verdicts(report)["onnxruntime int8"] == "within"
+    assert not report.passed
+    assert "openvino fp32" in report.refused
 
 
 def test_other_thresholds_show_in_the_pictures_that_differ(
@@ -302,8 +314,8 @@ def figures(**changed: object) -> Figures:
         ("fp32", {"AP_difference": -2e-4}, "AP differs by 0.0002, 0.0001 allowed"),
         ("int8", {"AP_difference": -0.2}, ""),
         ("int8", {"AP50_difference": 0.02}, ""),
-        ("int8", {"scores": Spread(0.5, 0.05)}, ""),
-        ("int8", {"scores": Spread(0.5, 0.2)}, "one raw score in 1000 differs by 0.2, 0.1 allowed"),
+        ("int8", {"scores": Spread(0.5, 0.04)}, ""),
+        ("int8", {"scores": Spread(0.5, 0.2)}, "one raw score in 1000 differs by 0.2, 0.05 allowed"),
         ("int8", {"AP50_difference": -0.004}, ""),
         ("int8", {"AP50_difference": -0.006}, "AP50 falls by 0.006, 0.005 allowed"),
         ("bf16", {"AP50_difference": float("nan")}, "AP50 falls by nan"),

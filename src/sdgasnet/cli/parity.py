@@ -62,7 +62,7 @@ def parity(
 ) -> None:
     """Compare a bundle with its model in every runtime and precision: raw outputs, detections, AP.
 
-    Ends with 0 if the bundle's own precision is within the tolerances, with 1 if it is outside.
+    Ends with 0 if the bundle's own precision and its float graph are within the tolerances, else with 1.
     """
     opened = open_measurable(bundle, public_key)
     if data is None and "int8" in opened.manifest.graphs:

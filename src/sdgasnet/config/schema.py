@@ -223,7 +223,7 @@ class Tolerance(Section):
     """Largest difference of a side of a box, pixels of the canvas."""
     scores: NonNegativeFloat | None = None
     """Largest difference of a score."""
-    scores_p999: NonNegativeFloat | None = 0.1
+    scores_p999: NonNegativeFloat | None = 0.05
     """99.9 percentile of the differences of scores: also says something where nothing is detected."""
     mean_iou: Fraction = 0.9
     """Least mean overlap of detections that belong together."""
