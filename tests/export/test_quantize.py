@@ -114,6 +114,31 @@ def test_float_layers_lessen_the_error(bundle: Bundle, quantiser: Quantiser, can
     assert errors[0] > errors[1] > errors[2]
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_layer_kept_in_float_is_in_float_when_it_runs(
+    bundle: Bundle, canvases: list[Canvases], runtime: Runtime
+) -> None:
+    """ONNX Runtime would quantise it by itself, see NOT_WANTED; these weights do not survive that."""
+    model = onnx.load_from_string(bundle.graph("fp32"))
+    first, second = "network.backbone.stem.0", "network.backbone.stages.0.0.0"
+    for constant in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant).copy()
+        if constant.name in (f"{first}.weight", f"{first}.bias"):
+            values[0] = 0.0  # a channel that is always zero,
+        elif constant.name == f"{second}.weight":
+            values[:, 0] = 1000.0  # and large weights on it
+        constant.CopyFrom(onnx.numpy_helper.from_array(values, constant.name))
+    graph = model.SerializeToString()
+    layer = next(node.name for node in model.graph.node if f"{second}.weight" in node.input)
+    quantiser = Quantiser(graph, canvases)
+    exact = list(run_graph(graph, canvases))
+    spoilt, kept = (
+        output_error(exact, iter(run(bundle, quantiser.quantize(float_layers=layers), runtime, canvases)))
+        for layers in ((), (layer,))
+    )
+    assert kept < 0.2 * spoilt
+
+
 def test_sensitive_layers_go_back_to_float_until_it_suffices(quantiser: Quantiser) -> None:
     def float_convolutions(graph: bytes) -> float:
         nodes = onnx.load_from_string(graph).graph

@@ -26,9 +26,21 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from sdgasnet.export.graph_parts import find_tail
 from sdgasnet.export.onnx import INPUT_NAME
+from sdgasnet.runtime.onnxruntime_session import NOT_WANTED
 from sdgasnet.runtime.session import Canvases, RawOutputs
 
-QUANTISED_TYPES = ("Conv", "ConvTranspose", "Relu", "Add", "Mul", "Concat", "Split", "Resize", "AveragePool")
+QUANTISED_TYPES = (
+    "Conv",
+    "ConvTranspose",
+    "Relu",
+    "Clip",
+    "Add",
+    "Mul",
+    "Concat",
+    "Split",
+    "Resize",
+    "AveragePool",
+)
 """Between convolutions all of these stay in 8 bits, so that nothing is converted to float and back on the way."""
 SENSITIVITY_PICTURES = 16
 """At most, of the calibration pictures; to rank convolutions by."""
@@ -188,7 +200,9 @@ def run_graph(graph: bytes, canvases: Sequence[Canvases]) -> Iterator[RawOutputs
     """Raw outputs of a graph, picture by picture, in ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_WANTED
+    )
     for canvas in canvases:
         yield RawOutputs(*session.run(list(RawOutputs._fields), {INPUT_NAME: canvas}))
 

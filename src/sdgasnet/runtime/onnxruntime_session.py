@@ -13,6 +13,9 @@ from sdgasnet.runtime.canvas_depth import fit_canvases
 from sdgasnet.runtime.manifest import Precision
 from sdgasnet.runtime.session import Canvases, ModelSpec, RawOutputs
 
+NOT_WANTED = ["WeightBiasQuantization"]
+"""An optimisation that quantises what an int8 graph keeps in float, with one scale for all channels at that."""
+
 
 class OnnxRuntimeSession:
     """Run a bundle on the processor with ONNX Runtime.
@@ -36,7 +39,10 @@ class OnnxRuntimeSession:
         self._streams = streams
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.graph(precision), options, providers=["CPUExecutionProvider"]
+                bundle.graph(precision),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=NOT_WANTED,
             )
         except Exception as error:  # the runtime raises classes of its own without a common base
             reason = str(error).splitlines()[0]
