@@ -118,6 +118,18 @@ def test_ctrl_c_reaches_the_trainings(experiment) -> None:
     assert read_state(folders.runs / "a-0") == "interrupted"
 
 
+def test_trainings_are_interrupted_in_the_background_of_a_shell_too(experiment) -> None:
+    plan, folders = experiment(seeds=[0])
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_experiment(plan_runs(plan, folders), 1, 2 / 60, print, Fake(60))
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert order_in(folders.runs) == ["a-0 new"]
+    assert read_state(folders.runs / "a-0") == "interrupted"
+
+
 def test_another_recipe_than_that_of_the_run(experiment) -> None:
     plan, folders = experiment(seeds=[0])
     run_experiment(plan_runs(plan, folders), 1, None, print, Fake())

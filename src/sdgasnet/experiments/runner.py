@@ -99,7 +99,9 @@ def run_experiment(
     work = _Work([run for run in runs if read_state(run.path) != "finished"])
     epochs = {run.name: run.recipe().training.epochs for run in runs}
     deadline = None if minutes is None else time.monotonic() + 60.0 * minutes
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # A shell starts background jobs with SIGINT ignored, and the trainings would inherit that: with a handler of
+    # our own they can be interrupted when the time is up.
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         while work.waiting or work.running:
             if deadline is not None and time.monotonic() >= deadline:
@@ -112,7 +114,8 @@ def run_experiment(
         try:
             _interrupt_children(work, tell)
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
     finished = sum(read_state(run.path) == "finished" for run in runs)
     return Outcome(finished, len(runs), tuple(work.failed))
 
