@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import repeat
@@ -36,6 +38,21 @@ RUNTIMES: dict[str, Callable[[Bundle], Session]] = {
     "onnxruntime": lambda bundle: OnnxRuntimeSession(bundle, threads=1, precision="fp32"),
     "openvino": lambda bundle: OpenVINOSession(bundle, threads=1, precision="fp32"),
 }
+
+SIGNALLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from sdgasnet.runtime.bundle import open_bundle
+from sdgasnet.runtime.openvino_session import OpenVINOSession
+sessions = [OpenVINOSession(open_bundle(Path(sys.argv[1])), 1, "fp32")]
+thread = threading.Thread(target=sessions.clear)
+thread.start()
+thread.join()
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+assert heard
+"""
 
 
 def build_model(**model: Any) -> ModelFile:
@@ -192,3 +209,10 @@ def test_a_stream_may_be_left_and_entered_again(written: tuple[ModelFile, Bundle
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(list(run_all(session, [canvas] * 7))) == 7
+
+
+def test_signals_arrive_after_a_session_was_freed_in_another_thread(written: tuple[ModelFile, Bundle]) -> None:
+    """A core that is freed elsewhere takes the stack for signals of the thread that made it along."""
+    command = [sys.executable, "-c", SIGNALLED, str(written[1].path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, (done.returncode, done.stderr)

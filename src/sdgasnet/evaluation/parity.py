@@ -29,7 +29,7 @@ from sdgasnet.runtime.bundle import Bundle
 from sdgasnet.runtime.deployment import RUNTIMES, Deployment, Runtime, is_installed, open_session
 from sdgasnet.runtime.host import count_cores
 from sdgasnet.runtime.manifest import ComputePrecision
-from sdgasnet.runtime.openvino_import import import_openvino
+from sdgasnet.runtime.openvino_core import openvino_core
 from sdgasnet.runtime.session import RawOutputs, Session
 
 GENERATED_PICTURES = 24
@@ -137,7 +137,7 @@ def find_obstacle(way: Way) -> str | None:
     """Why this processor can't run so, if it can't: OpenVINO would quietly compute in something else."""
     if way != ("openvino", "bf16") or find_spec("openvino") is None:
         return None
-    if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return None
     return "this processor does not compute in bf16"
 

@@ -12,7 +12,7 @@ from sdgasnet.errors import MissingExtraError, ModelError
 from sdgasnet.runtime.bundle import Bundle
 from sdgasnet.runtime.canvas_depth import fit_canvases
 from sdgasnet.runtime.manifest import ComputePrecision, graph_precision
-from sdgasnet.runtime.openvino_import import import_openvino
+from sdgasnet.runtime.openvino_core import openvino_core
 from sdgasnet.runtime.session import Canvases, ModelSpec, RawOutputs
 
 ARITHMETIC = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -40,7 +40,7 @@ class OpenVINOSession:
 
     def __init__(self, bundle: Bundle, threads: int, precision: ComputePrecision, streams: int = 1) -> None:
         try:
-            openvino = import_openvino()
+            core = openvino_core()
         except ModuleNotFoundError:
             raise MissingExtraError("openvino", f"Opening {bundle.path} with OpenVINO") from None
         self._input = bundle.manifest.input
@@ -54,7 +54,6 @@ class OpenVINOSession:
             "NUM_STREAMS": streams,
         }
         try:
-            core = openvino.Core()
             model = core.read_model(bundle.graph(graph_precision(precision)))
             model.reshape([1, *self._input.image_size, self._input.channels])
             compiled = core.compile_model(model, "CPU", settings)

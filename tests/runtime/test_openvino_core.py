@@ -18,8 +18,8 @@ from types import ModuleType
 mine = ModuleType("openvino_telemetry")
 if {known}:
     sys.modules["openvino_telemetry"] = mine
-from sdgasnet.runtime.openvino_import import import_openvino
-assert import_openvino().Core()
+from sdgasnet.runtime.openvino_core import openvino_core
+assert openvino_core()
 assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__ == "openvino.tools.ovc.telemetry_stub"
 assert sys.modules.get("openvino_telemetry") is (mine if {known} else None)
 """
@@ -38,4 +38,4 @@ def test_nothing_else_imports_openvino() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             homes |= {path.name for name in names if name.split(".")[0] == "openvino"}
-    assert homes == {"openvino_import.py"}
+    assert homes == {"openvino_core.py"}
