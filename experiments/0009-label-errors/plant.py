@@ -50,7 +50,9 @@ def main() -> None:
     print(f"{len(planted)} errors planted in {sum(map(len, changed.splits.values()))} pictures")
 
 
-def plant(index: DatasetIndex, errors: int, rng: np.random.Generator) -> tuple[DatasetIndex, list[dict[str, object]]]:
+def plant(
+    index: DatasetIndex, errors: int, rng: np.random.Generator
+) -> tuple[DatasetIndex, list[dict[str, object]]]:
     """The data set with errors, and what they are; files are named as they will be when written."""
     records = {record.name: record for members in index.splits.values() for record in members}
     sizes = {name: read_image(record.path, 1).shape[:2] for name, record in records.items()}
@@ -60,7 +62,7 @@ def plant(index: DatasetIndex, errors: int, rng: np.random.Generator) -> tuple[D
     changes: dict[str, dict[int, ObjectRecord | None]] = defaultdict(dict)
     added: dict[str, list[ObjectRecord]] = defaultdict(list)
     planted: list[dict[str, object]] = []
-    wanted = {kind: errors for kind in kinds}
+    wanted = dict.fromkeys(kinds, errors)
     for name, n in order:
         kind = next((kind for kind in kinds if wanted[kind]), None)
         if kind is None:

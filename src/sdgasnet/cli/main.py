@@ -10,6 +10,7 @@ from sdgasnet import __version__
 from sdgasnet.cli.benchmark import benchmark
 from sdgasnet.cli.bundle import bundle_app
 from sdgasnet.cli.data import data_app
+from sdgasnet.cli.data_suspect import suspect
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
 from sdgasnet.cli.experiment import experiment_app
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app.command()(synth)
+data_app.command()(suspect)
 app.add_typer(data_app)
 app.add_typer(model_app)
 app.add_typer(bundle_app)
