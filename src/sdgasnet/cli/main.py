@@ -10,6 +10,7 @@ from sdgasnet import __version__
 from sdgasnet.cli.benchmark import benchmark
 from sdgasnet.cli.bundle import bundle_app
 from sdgasnet.cli.data import data_app
+from sdgasnet.cli.data_fix import fix
 from sdgasnet.cli.data_suspect import suspect
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app.command()(synth)
+data_app.command()(fix)
 data_app.command()(suspect)
 app.add_typer(data_app)
 app.add_typer(model_app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from sdgasnet.data.picture_facts import PictureFacts
 from sdgasnet.data.records import DatasetIndex, Finding, ImageRecord, ObjectRecord, Severity
@@ -16,6 +17,39 @@ ONE_PIXEL = 1.0
 """Overhang up to here comes from another origin of the coordinates; training clips it."""
 TINY_SIDE = 3.0
 """Pixels; below, a box is rather a slip of the mouse than a defect."""
+
+BoxFault = Literal["empty-box", "box-out-of-range"]
+Box = tuple[float, float, float, float]
+
+
+def find_box_fault(box_xyxy: Box, size: tuple[int, int]) -> BoxFault | None:
+    """What makes a box wrong, if anything does.
+
+    Args:
+        box_xyxy: x1 y1 x2 y2 in pixels.
+        size: (height, width) of the picture.
+
+    Returns:
+        ``empty-box`` if a side is under :data:`ROUNDING` pixels, which no format keeps apart from nothing;
+        ``box-out-of-range`` if it sticks out of the picture by more than that.
+    """
+    x1, y1, x2, y2 = box_xyxy
+    if min(x2 - x1, y2 - y1) < ROUNDING:
+        return "empty-box"
+    return "box-out-of-range" if overhang(box_xyxy, size) > ROUNDING else None
+
+
+def overhang(box_xyxy: Box, size: tuple[int, int]) -> float:
+    """Pixels by which a box sticks out of a picture of (height, width) at most; negative if it lies within."""
+    x1, y1, x2, y2 = box_xyxy
+    height, width = size
+    return max(-x1, -y1, x2 - width, y2 - height)
+
+
+def box_identity(thing: ObjectRecord) -> tuple[int, Box]:
+    """Label and box to 0.0001 px; objects of one picture that are equal in it are the same box drawn again."""
+    x1, y1, x2, y2 = (round(value, 4) for value in thing.box_xyxy)
+    return thing.label, (x1, y1, x2, y2)
 
 
 def check_record(record: ImageRecord, class_names: Sequence[str], size: tuple[int, int]) -> Iterator[Finding]:
@@ -33,8 +67,7 @@ def check_record(record: ImageRecord, class_names: Sequence[str], size: tuple[in
         yield Finding("error", "size-mismatch", record.name, message)
     for thing in record.objects:
         yield from _check_box(thing, record.name, class_names, size)
-    counts = Counter((thing.label, thing.box_xyxy) for thing in record.objects)
-    for (label, box), count in counts.items():
+    for (label, box), count in Counter(map(box_identity, record.objects)).items():
         if count > 1:
             message = f"{class_names[label]} {_corners(box)} stands there {count} times."
             yield Finding("warning", "duplicate-box", record.name, message)
@@ -45,15 +78,15 @@ def _check_box(
 ) -> Iterator[Finding]:
     x1, y1, x2, y2 = thing.box_xyxy
     text = f"{class_names[thing.label]} {_corners(thing.box_xyxy)}"
-    height, width = size
-    if x2 <= x1 or y2 <= y1:
-        yield Finding("error", "empty-box", where, f"{text} has a width or height of zero or less.")
+    fault = find_box_fault(thing.box_xyxy, size)
+    if fault == "empty-box":
+        yield Finding("error", fault, where, f"{text} has a width or height under {ROUNDING:g} px.")
         return
-    overhang = max(-x1, -y1, x2 - width, y2 - height)
-    if overhang > ROUNDING:
-        severity: Severity = "warning" if overhang <= ONE_PIXEL else "error"
-        message = f"{text} sticks out of the picture of {_sides(size)} (height x width) by {overhang:.4g} px."
-        yield Finding(severity, "box-out-of-range", where, message)
+    if fault == "box-out-of-range":
+        outside = overhang(thing.box_xyxy, size)
+        severity: Severity = "warning" if outside <= ONE_PIXEL else "error"
+        message = f"{text} sticks out of the picture of {_sides(size)} (height x width) by {outside:.4g} px."
+        yield Finding(severity, fault, where, message)
     if min(x2 - x1, y2 - y1) < TINY_SIDE:
         yield Finding("warning", "tiny-box", where, f"{text} has a side under {TINY_SIDE:g} px.")
     if is_large(thing, size):
@@ -95,5 +128,5 @@ def _sides(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _corners(box: tuple[float, float, float, float]) -> str:
+def _corners(box: Box) -> str:
     return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

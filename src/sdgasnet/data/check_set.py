@@ -107,11 +107,11 @@ def _boxes(index: DatasetIndex, _: Mapping[Path, PictureFacts], statistics: Stat
         )
         yield Finding("note", "small-boxes", WHERE, message)
     if index.format == "voc":
-        yield _origin(index)
+        yield find_origin(index)
 
 
-def _origin(index: DatasetIndex) -> Finding:
-    """Where the coordinates of a VOC set start; some tools count from 0 against the format."""
+def find_origin(index: DatasetIndex) -> Finding:
+    """Where the coordinates of a VOC set with boxes start; some tools count from 0 against the format."""
     starts = [v for record in _records(index) for thing in record.objects for v in thing.box_xyxy[:2]]
     from_zero = sum(value < 0 for value in starts)
     if from_zero:

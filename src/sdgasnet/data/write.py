@@ -45,7 +45,7 @@ def write_dataset(
         ImageError: A picture can't be read, so its size is not known.
     """
     with new_folder(out) as folder:
-        names = _file_names(index)
+        names = file_names(index)
         total, done = sum(map(len, index.splits.values())), 0
         splits: dict[str, tuple[ImageRecord, ...]] = {}
         for split, records in index.splits.items():
@@ -120,8 +120,8 @@ def _copy(record: ImageRecord, folder: Path, name: str) -> ImageRecord:
     return replace(record, path=folder / name, name=name, annotated_size=(height, width), annotation=None)
 
 
-def _file_names(index: DatasetIndex) -> dict[Path, str]:
-    """A file name for each picture, unique by its stem whatever the case of the letters."""
+def file_names(index: DatasetIndex) -> dict[Path, str]:
+    """The file name that each picture is written under, unique by its stem whatever the case of the letters."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in dict.fromkeys(record.path for records in index.splits.values() for record in records):
