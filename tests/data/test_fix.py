@@ -55,7 +55,7 @@ def fix(root, out):
 
 
 def boxes(index, name):
-    (record,) = (r for records in index.splits.values() for r in records if r.path.name == name)
+    record = next(r for records in index.splits.values() for r in records if r.path.name == name)
     return [tuple(round(v, 3) for v in thing.box_xyxy) for thing in record.objects]
 
 
@@ -148,7 +148,7 @@ def test_yolo_set(make_yolo, picture, tmp_path):
     train = {record.path.name: len(record.objects) for record in copy.splits["train"]}
     assert train == {"a.png": 2, "b.png": 0, "d.png": 0}
     assert boxes(copy, "a.png") == [(15, 10, 45, 30), (6, 4, 36, 40)]
-    assert boxes(copy, "a_2.png") == [(15, 10, 45, 30)]
+    assert [r.name for r in copy.splits["val"]] == ["images/val/a.png"]
     assert set(log) == {
         ("labels/train/a.txt:3", "polygon", "rewritten"),
         ("labels/train/c.txt:1", "unknown-class", "left out"),
@@ -157,8 +157,14 @@ def test_yolo_set(make_yolo, picture, tmp_path):
         ("images/train/a.png", "box-out-of-range", "box clipped"),
         ("images/train/b.png", "empty-box", "box dropped"),
         ("images/train/d.png", "missing-annotation", "rewritten"),
-        ("images/val/a.png", "same-name", "rewritten"),
     }
+
+
+def test_pictures_of_one_name_get_a_number_and_a_line(make_yolo, tmp_path):
+    root = make_yolo({"train": {"x/a": "1 0.5 0.5 0.5 0.5\n", "y/a": ""}})
+    copy, log = fix(root, tmp_path / "copy")
+    assert [record.path.name for record in copy.splits["train"]] == ["a.png", "a_2.png"]
+    assert log == [("images/train/y/a.png", "same-name", "rewritten")]
 
 
 def test_pictures_stay_byte_for_byte(make_coco, tmp_path):

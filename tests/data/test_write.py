@@ -123,3 +123,13 @@ def test_split_without_pictures_survives(make_yolo, tmp_path):
     index = load_dataset(make_yolo({"train": {"a": "1 0.5 0.5 0.5 0.5\n"}}))
     write_dataset(replace(index, splits={**index.splits, "val": ()}), tmp_path / "out", "yolo")
     assert load_dataset(tmp_path / "out").splits["val"] == ()
+
+
+def test_yolo_keeps_names_that_differ_in_their_split(make_yolo, tmp_path):
+    box = "1 0.5 0.5 0.5 0.5\n"
+    write_dataset(load_dataset(make_yolo({"train": {"a": box}, "val": {"a": box}})), tmp_path / "out", "yolo")
+    again = load_dataset(tmp_path / "out")
+    assert [r.name for records in again.splits.values() for r in records] == [
+        "images/train/a.png",
+        "images/val/a.png",
+    ]

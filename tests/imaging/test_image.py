@@ -17,6 +17,7 @@ from sdgasnet.imaging.image import (
     letterbox_value,
     prepare_image,
     read_image,
+    read_size,
     stored_layout,
 )
 
@@ -319,3 +320,52 @@ def test_find_images_looks_below_and_ignores_the_rest(tmp_path: Path) -> None:
         "3.tif",
         "b/2.PNG",
     ]
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "deep.tif", "big.tif", "a.png", "gif.png", "webp.jpg"])
+def test_several_pages_or_frames_are_refused(tmp_path: Path, name: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    dtype = np.uint16 if name == "deep.tif" else np.uint8
+    first, *others = [image.fromarray(np.full((8, 9), 40 * page + 20, dtype)) for page in range(3)]
+    format = {"gif.png": "GIF", "webp.jpg": "WEBP", "a.png": "PNG"}.get(name, "TIFF")
+    options = {"big_tiff": True} if name == "big.tif" else {}
+    first.save(tmp_path / name, format, save_all=True, append_images=others, **options)
+    with pytest.raises(ImageError, match=rf"{name} holds 3 pages or frames; expected one"):
+        read_image(tmp_path / name, 3)
+
+
+@pytest.mark.parametrize("name", ["big.tif", "still.gif", "still.webp", "still.png"])
+def test_one_page_or_frame_is_read(tmp_path: Path, name: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(72, dtype=np.uint8).reshape(8, 9)
+    options = {".tif": {"big_tiff": True}, ".webp": {"lossless": True}}.get(Path(name).suffix, {})
+    image.fromarray(pixels).save(tmp_path / name, **options)
+    assert np.array_equal(read_image(tmp_path / name, 1)[:, :, 0], pixels)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_size_is_that_of_the_pixels(tmp_path: Path, suffix: str, colours: int) -> None:
+    path = save(tmp_path / f"a{suffix}", RNG.integers(0, 255, (24, 40, colours), dtype=np.uint8))
+    assert read_size(path) == (24, 40)
+    if suffix != ".tif":
+        path.write_bytes(path.read_bytes()[:700])
+        assert read_size(path) == (24, 40)
+    path.write_bytes(path.read_bytes()[:9])
+    with pytest.raises(ImageError):
+        read_size(path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_size_is_that_of_the_picture_turned_upright(tmp_path: Path, suffix: str) -> None:
+    write_turned(tmp_path / f"a{suffix}", np.zeros((32, 16), np.uint8), 6)
+    assert read_size(tmp_path / f"a{suffix}") == (16, 32)
+
+
+def test_size_of_a_progressive_jpeg_and_of_a_bmp_from_above(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", np.zeros((24, 40), np.uint8), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert read_size(path) == (24, 40)
+    (tmp_path / "a.bmp").write_bytes(
+        struct.pack("<2sIIIIiiHH24x", b"BM", 54 + 96, 0, 54, 40, 8, -4, 1, 24) + bytes(96)
+    )
+    assert read_size(tmp_path / "a.bmp") == read_image(tmp_path / "a.bmp", 1).shape[:2] == (4, 8)

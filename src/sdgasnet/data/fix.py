@@ -179,9 +179,9 @@ def _fix_box(thing: ObjectRecord, size: tuple[int, int]) -> tuple[ObjectRecord |
 
 
 def _renamed(index: DatasetIndex) -> Iterator[Change]:
-    names = file_names(index)
+    names = file_names(index, index.format)
     for records in index.splits.values():
         for record in records:
             if names[record.path] != record.path.name:
-                what = "Another picture has the same name in another folder or with another suffix."
+                what = "Another picture is of the same name."
                 yield Change(record.name, "same-name", "rewritten", what, record.path.name, names[record.path])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,8 +32,9 @@ def write_dataset(
 ) -> None:
     """Write a data set to a new folder; its pictures are copied byte for byte.
 
-    Pictures whose names differ only in folder or suffix get a number behind their name, since VOC tells pictures
-    apart by stem. Nothing is at ``out`` before everything is there.
+    Pictures of one folder whose names differ only in their suffix or in the folder they came from get a number
+    behind their name, since labels are found by stem; VOC and COCO have one folder, YOLO one for each split.
+    Nothing is at ``out`` before everything is there.
 
     Args:
         index: What to write.
@@ -45,7 +47,7 @@ def write_dataset(
         ImageError: A picture can't be read, so its size is not known.
     """
     with new_folder(out) as folder:
-        names = file_names(index)
+        names = file_names(index, format)
         total, done = sum(map(len, index.splits.values())), 0
         splits: dict[str, tuple[ImageRecord, ...]] = {}
         for split, records in index.splits.items():
@@ -120,14 +122,26 @@ def _copy(record: ImageRecord, folder: Path, name: str) -> ImageRecord:
     return replace(record, path=folder / name, name=name, annotated_size=(height, width), annotation=None)
 
 
-def file_names(index: DatasetIndex) -> dict[Path, str]:
-    """The file name that each picture is written under, unique by its stem whatever the case of the letters."""
+def file_names(index: DatasetIndex, format: Format) -> dict[Path, str]:
+    """The file name that each picture is written under.
+
+    Args:
+        index: The data set.
+        format: Format it is written in.
+
+    Returns:
+        Name by picture file; unique by its stem, whatever the case of the letters, in each folder of the format.
+    """
+    folders: dict[Path, set[str]] = defaultdict(set)
+    for split, records in index.splits.items():
+        for record in records:
+            folders[record.path].add(split if format == "yolo" else "")
     names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in dict.fromkeys(record.path for records in index.splits.values() for record in records):
+    taken: set[tuple[str, str]] = set()
+    for path, places in folders.items():
         stem, number = path.stem, 2
-        while stem.casefold() in taken:
+        while any((place, stem.casefold()) in taken for place in places):
             stem, number = f"{path.stem}_{number}", number + 1
-        taken.add(stem.casefold())
+        taken.update((place, stem.casefold()) for place in places)
         names[path] = stem + path.suffix
     return names

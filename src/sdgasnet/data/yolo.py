@@ -12,7 +12,7 @@ import yaml
 from sdgasnet.data.layout import build_index, orphan_pictures, read_text, relative_name
 from sdgasnet.data.records import DatasetIndex, Finding, ImageRecord, ObjectRecord
 from sdgasnet.errors import DataError, ImageError
-from sdgasnet.imaging.image import IMAGE_SUFFIXES, find_images, read_image
+from sdgasnet.imaging.image import IMAGE_SUFFIXES, find_images, read_size
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
@@ -183,10 +183,9 @@ def _record(
 def _picture_size(picture: Path) -> tuple[int, int] | None:
     """(height, width); None for a broken picture, which the check reports."""
     try:
-        height, width, _ = read_image(picture, 1).shape
+        return read_size(picture)
     except ImageError:
         return None
-    return height, width
 
 
 class _UnknownClassError(Exception):

@@ -1,4 +1,7 @@
-"""Whether a picture file is whole, from the structure of its format; decoders fill a missing end with grey."""
+"""What the structure of a picture file says without decoding: whether it is whole, and its size.
+
+Decoders fill a missing end with grey, so the first can't be left to them; the second saves the decoding.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _JPEG_START_OF_SCAN = 0xDA
 _JPEG_END = 0xD9
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Start-of-frame markers; the three in between define tables or are reserved."""
+_EXIF_MARKS = (b"Exif\0\0", b"eXIf")
+"""How EXIF data starts in JPEG and in PNG; it may turn the picture."""
 _BMP_CORE_HEADER = 12
 _BMP_RUN_LENGTH = frozenset({1, 2})
 
@@ -79,4 +86,58 @@ def _bmp_is_whole(data: bytes) -> bool:
     return bool(len(data) >= start + row * abs(height))
 
 
-_CHECKS = {b"\xff\xd8": _jpeg_is_whole, b"\x89PNG\r\n\x1a\n": _png_is_whole, b"BM": _bmp_is_whole}
+def stated_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) as the header of a JPEG, PNG or BMP file states it.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        None for other formats, for what has no such header, and for what EXIF data may turn: decode these.
+
+    Examples:
+        >>> stated_size(b"\\x89PNG\\r\\n\\x1a\\n" + bytes(4) + b"IHDR" + struct.pack(">II", 640, 480))
+        (480, 640)
+    """
+    if any(mark in data for mark in _EXIF_MARKS):
+        return None
+    try:
+        size = next((read(data) for magic, read in _SIZES.items() if data.startswith(magic)), None)
+    except (struct.error, IndexError):
+        return None
+    return size if size is not None and min(size) > 0 else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    position = 2
+    while data[position] == 0xFF:
+        kind = data[position + 1]
+        if kind == 0xFF:
+            position += 1
+            continue
+        if kind in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, position + 5)
+            return height, width
+        if kind == _JPEG_START_OF_SCAN:
+            return None
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        position += 2 + length
+    return None
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    if data[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
+
+
+def _bmp_size(data: bytes) -> tuple[int, int] | None:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == _BMP_CORE_HEADER else "<ii", data, 18)
+    return abs(height), width
+
+
+_JPEG, _PNG, _BMP = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"BM"
+_CHECKS = {_JPEG: _jpeg_is_whole, _PNG: _png_is_whole, _BMP: _bmp_is_whole}
+_SIZES = {_JPEG: _jpeg_size, _PNG: _png_size, _BMP: _bmp_size}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sdgasnet.errors import ImageError
 from sdgasnet.imaging.decoder_messages import captured_messages
-from sdgasnet.imaging.file_structure import is_whole
+from sdgasnet.imaging.file_structure import is_whole, stated_size
 from sdgasnet.imaging.geometry import ResizeMap
 
 Channels = Literal[1, 3]
@@ -30,6 +31,9 @@ _READ_FLAGS: dict[Channels, int] = {
 }
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
+_SINGLE = (b"\xff\xd8", b"BM")
+"""How JPEG and BMP files start, which hold one picture each; the pictures of a multi-picture JPEG don't count."""
+_PNG, _PNG_ANIMATION = b"\x89PNG\r\n\x1a\n", b"acTL"
 _HARMLESS = "extraneous bytes before marker"
 """Some cameras pad their files; libjpeg finds these bytes odd and skips them."""
 
@@ -50,7 +54,7 @@ def read_image(path: Path, channels: Channels) -> Image:
     Palettes are expanded, fewer than 8 bits are spread over the full scale, transparency is dropped (an 8-bit
     TIFF comes multiplied by it), CMYK becomes RGB, EXIF rotation is applied. A grey picture asked for with
     three channels has three equal ones; a colour picture asked for with one is converted by luminance, equal
-    channels staying exact. Of several pages the first is read.
+    channels staying exact.
 
     Args:
         path: PNG, JPEG, BMP or TIFF file; its content decides, not its suffix.
@@ -60,13 +64,29 @@ def read_image(path: Path, channels: Channels) -> Image:
         ``(H, W, channels)`` uint8 or uint16, as deep as the file.
 
     Raises:
-        ImageError: The file is missing, empty, cut off, damaged, or not a picture of 8 or 16 bits.
+        ImageError: The file is missing, empty, cut off, damaged, not a picture of 8 or 16 bits, or holds several
+            pages or frames: labels belong to one picture, so none of them is chosen in silence.
     """
     data = _read_bytes(path)
     pixels = _decode(data, _READ_FLAGS[channels], path)
     if channels == 3:
         return np.ascontiguousarray(pixels[:, :, ::-1])
     return np.ascontiguousarray(pixels[:, :, None])
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture, turned upright; from the header alone where that is enough.
+
+    A picture that is cut off or damaged behind its header goes unnoticed.
+
+    Args:
+        path: As for :func:`read_image`.
+
+    Raises:
+        ImageError: As :func:`read_image`, but for what goes unnoticed.
+    """
+    size = stated_size(_read_bytes(path))
+    return size or read_image(path, 1).shape[:2]
 
 
 def stored_layout(path: Path) -> tuple[int, type[np.generic], bool]:
@@ -109,6 +129,11 @@ def _decode(data: bytes, flags: int, path: Path) -> Image:
             f"Picture {path} is cut off or damaged ({len(data)} bytes, without a valid end). "
             "Copy or export it again."
         )
+    pages = _count_pages(data, path)
+    if pages > 1:
+        raise ImageError(
+            f"Picture {path} holds {pages} pages or frames; expected one. Save each of them as a file of its own."
+        )
     pixels, damage = _decode_any(data, flags)
     if damage:
         raise ImageError(f"Picture {path} is damaged ({damage}). Copy or export it again.")
@@ -128,15 +153,34 @@ def _decode(data: bytes, flags: int, path: Path) -> Image:
     return pixels
 
 
+def _count_pages(data: bytes, path: Path) -> int:
+    """Pages of a TIFF, frames of an animation; 1 for what can't have several, 0 for what can't be decoded."""
+    if data.startswith(_SINGLE) or (data.startswith(_PNG) and _PNG_ANIMATION not in data):
+        return 1
+    count = 0
+    with _silent_decoder(), suppress(cv2.error):
+        count = cv2.imcount(str(path))
+    return count
+
+
 def _decode_any(data: bytes, flags: int) -> tuple[NDArray[Any] | None, str]:
     """Pixels of any type, None if there are none; and what the decoder says of damage, empty if nothing."""
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     pixels: NDArray[Any] | None = None
-    with captured_messages() as lines, suppress(cv2.error):
+    with _silent_decoder() as lines, suppress(cv2.error):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    cv2.utils.logging.setLogLevel(level)
     damage = [line for line in lines if line.startswith(_DAMAGE) and _HARMLESS not in line]
     return pixels, "; ".join(damage)
+
+
+@contextmanager
+def _silent_decoder() -> Iterator[list[str]]:
+    """Neither OpenCV nor the libraries below it print; what these say is in the list once the block has ended."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        with captured_messages() as lines:
+            yield lines
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def prepare_image(image: Image, image_size: tuple[int, int]) -> tuple[Image, ResizeMap]:
