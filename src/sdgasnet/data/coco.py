@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sdgasnet.data.layout import build_index, orphan_pictures, read_text, relative_name
+from sdgasnet.data.layout import build_index, is_file, is_text, orphan_pictures, read_text, relative_name
 from sdgasnet.data.records import DatasetIndex, Finding, ImageRecord, ObjectRecord
 from sdgasnet.errors import DataError
 
@@ -114,7 +113,7 @@ class _Document:
             except _UnknownCategoryError as error:
                 findings.append(Finding("error", "unknown-class", picture, f"{error} The picture is left out."))
                 broken.add(identity)
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, OverflowError, TypeError, ValueError):
                 message = (
                     f"Annotation number {number} has category_id {annotation.get('category_id')!r} and bbox "
                     f"{annotation.get('bbox')!r}; expected an id and four finite numbers. The picture is left out."
@@ -142,7 +141,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _categories(content: dict[str, Any], path: Path) -> dict[int, str]:
     try:
         pairs = sorted((int(entry["id"]), str(entry["name"])) for entry in content["categories"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise DataError(f"{path}: every category needs an 'id' and a 'name'.") from None
     if len({identity for identity, _ in pairs}) != len(pairs):
         raise DataError(f"{path}: two categories have the same id.")
@@ -153,7 +152,8 @@ def _images(content: dict[str, Any], path: Path) -> dict[Any, dict[str, Any]]:
     images: dict[Any, dict[str, Any]] = {}
     for entry in content["images"]:
         identity = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(identity, int | str) or not isinstance(entry.get("file_name"), str):
+        name = entry.get("file_name") if isinstance(entry, dict) else None
+        if not isinstance(identity, int | str) or not isinstance(name, str) or not is_text(name):
             raise DataError(f"{path}: every picture needs an 'id' and a 'file_name'; found {entry!r}.")
         if identity in images:
             raise DataError(f"{path}: picture id {identity!r} stands twice.")
@@ -166,8 +166,6 @@ def _object(annotation: dict[str, Any], labels: dict[int, int]) -> ObjectRecord:
     if category not in labels:
         raise _UnknownCategoryError(f"Category id {category!r} is not among {', '.join(map(str, labels))}.")
     x, y, width, height = (float(value) for value in annotation["bbox"])
-    if not all(math.isfinite(value) for value in (x, y, width, height)):
-        raise ValueError
     return ObjectRecord(labels[category], (x, y, x + width, y + height), crowd=bool(annotation.get("iscrowd")))
 
 
@@ -178,7 +176,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 def _find_picture(folder: Path, split: str, file_name: str) -> Path | None:
     places = (folder / "images", folder / "images" / split, folder / split, folder)
-    return next((place / file_name for place in places if (place / file_name).is_file()), None)
+    return next((place / file_name for place in places if is_file(place / file_name)), None)
 
 
 def _dataset_folder(path: Path) -> Path:

@@ -32,12 +32,16 @@ def load_dataset(path: Path, format: InputFormat = "auto") -> DatasetIndex:
         The index.
 
     Raises:
-        DataError: The path is missing, of no known format, of two at once, or nothing in it is usable.
+        DataError: The path is missing, of no known format, of two at once, can't be read, or nothing in it is
+            usable.
     """
     if not path.exists():
         raise DataError(f"Data set {path} does not exist.")
     chosen = detect_format(path) if format == "auto" else format
-    return READERS[chosen](path)
+    try:
+        return READERS[chosen](path)
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error} ({error.filename}).") from None
 
 
 def detect_format(path: Path) -> Format:

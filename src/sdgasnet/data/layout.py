@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,24 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} can't be read as text in UTF-8: {error}.") from None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that the system can't hold."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be shown and written: not empty, no control characters, no half of a character.
+
+    Examples:
+        >>> is_text("Rißbildung 1"), is_text("pit\\n"), is_text("\\ud800")
+        (True, False, False)
+    """
+    return bool(name.strip()) and not any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name)
 
 
 def orphan_pictures(
@@ -68,7 +87,7 @@ def build_index(
         findings: What the reader noticed.
 
     Raises:
-        DataError: There is no picture or no class, or two classes have one name.
+        DataError: There is no picture or no class, two classes have one name, or a name is no text.
     """
     unique = {split: {record.name: record for record in records} for split, records in splits.items()}
     repeated = [
@@ -85,6 +104,13 @@ def build_index(
         raise DataError(f"{root} holds pictures but no labelled object, so no classes.{_first_error(noticed)}")
     if len(set(class_names)) < len(class_names):
         raise DataError(f"{root} has two classes of one name: {', '.join(class_names)}. Rename or merge them.")
+    named = [*class_names, *(record.name for records in kept.values() for record in records)]
+    odd = next((name for name in named if not is_text(name)), None)
+    if odd is not None:
+        raise DataError(
+            f"{root} holds a class or a picture of the name {odd!r}, which is empty, not UTF-8, or holds control "
+            "characters. Rename it."
+        )
     return DatasetIndex(root, format, class_names, kept, hash_dataset(class_names, kept), noticed)
 
 

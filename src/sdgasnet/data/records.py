@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+FARTHEST = 1e9
+"""Pixels from the origin up to which a coordinate is taken for one; beyond, sums of them lose the digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class ObjectRecord:
         label: Index into the data set's class names.
         box_xyxy: x1 y1 x2 y2 in continuous pixels: (0, 0) is the upper left corner of the upper
             left pixel, so a box around the whole picture is (0, 0, width, height). As stored in the
-            annotation, converted but not clipped.
+            annotation, converted but not clipped; finite, and no farther than :data:`FARTHEST`.
         difficult: Marked difficult (VOC); kept in training and measured.
         crowd: Region of many objects (COCO ``iscrowd``); ignored in training and measuring.
     """
@@ -27,6 +29,11 @@ class ObjectRecord:
     box_xyxy: tuple[float, float, float, float]
     difficult: bool = False
     crowd: bool = False
+
+    def __post_init__(self) -> None:
+        # Written so that NaN fails.
+        if not all(abs(value) <= FARTHEST for value in self.box_xyxy):
+            raise ValueError(f"box {self.box_xyxy} is not finite, or over {FARTHEST:g} px away")
 
 
 @dataclass(frozen=True, slots=True)

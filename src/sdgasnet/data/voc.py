@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from sdgasnet.data.layout import build_index, read_text, relative_name
-from sdgasnet.data.records import DatasetIndex, Finding, ImageRecord, ObjectRecord
+from sdgasnet.data.records import FARTHEST, DatasetIndex, Finding, ImageRecord, ObjectRecord
 from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import find_images
 
@@ -113,7 +112,8 @@ def _read_annotation(path: Path, root: Path, findings: list[Finding]) -> _Annota
     where = relative_name(path, root)
     try:
         annotation = _parse(path.read_bytes())
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:
+        # LookupError: an encoding of another name than any.
         message = f"No readable VOC annotation: {error}. The picture is left out."
         findings.append(Finding("error", "broken-annotation", where, message))
         return None
@@ -151,8 +151,8 @@ def _parse_object(element: ElementTree.Element) -> _Object:
         if text is None:
             raise ValueError(f"it holds an object '{name}' without {side}")
         value = float(text)
-        if not math.isfinite(value):
-            raise ValueError(f"{side} of an object '{name}' is {text.strip()}")
+        if not abs(value) < FARTHEST:
+            raise ValueError(f"{side} of an object '{name}' is {text.strip()}, expected pixels")
         corners.append(value)
     x1, y1, x2, y2 = corners
     difficult = (element.findtext("difficult") or "0").strip() == "1"

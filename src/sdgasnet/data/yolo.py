@@ -18,6 +18,8 @@ DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 """Key in data.yaml -> name of the split; any other key that names a folder is a split of its own name."""
 CLASS_FILE = "classes.txt"
+_YAML_FAILURES = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What PyYAML raises: all kinds of errors where a tag or the look of a text promises a date or a number."""
 
 
 def is_yolo(root: Path) -> bool:
@@ -87,11 +89,21 @@ def _data_file(root: Path) -> Path | None:
     return next((root / name for name in DATA_FILES if (root / name).is_file()), None)
 
 
+class _WithoutAliases(yaml.SafeLoader):
+    """Refuses aliases: data.yaml needs none, and aliases of aliases fill the memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "it holds an alias, which data.yaml does not need", mark)
+        return super().compose_node(parent, index)
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} can't be read as YAML: {error}.") from None
+        document = yaml.load(read_text(path), _WithoutAliases)
+    except _YAML_FAILURES as error:
+        raise DataError(f"{path} can't be read as YAML: {str(error) or type(error).__name__}.") from None
     if not isinstance(document, dict):
         raise DataError(f"{path} holds no keys; expected 'train', 'val' and 'names'.")
     return document
