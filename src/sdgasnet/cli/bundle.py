@@ -1,24 +1,72 @@
-"""``sdgasnet bundle``: say who made a bundle, and check it."""
+"""``sdgasnet bundle``: say what is in a bundle and who made it, and put rules into it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated
 
 import typer
 
 from sdgasnet.cli.opening import PublicKeyOption
 from sdgasnet.cli.progress import say
-from sdgasnet.runtime.bundle import open_bundle, sign_bundle
+from sdgasnet.decision.rules_file import dump_rules, read_bytes
+from sdgasnet.runtime.bundle import DECISION_NAME, open_bundle, require_place, sign_bundle, write_bundle
 
-bundle_app = typer.Typer(name="bundle", help="Sign and verify exported bundles.", no_args_is_help=True)
+bundle_app = typer.Typer(
+    name="bundle", help="Look into exported bundles, decide, sign, verify.", no_args_is_help=True
+)
 
 BundlePath = Annotated[Path, typer.Argument(help="Bundle that sdgasnet export wrote.")]
 
 
 @bundle_app.callback()
 def _bundle() -> None:
-    """Sign and verify exported bundles."""
+    """Look into exported bundles, put rules for OK and NG into them, sign and verify them."""
+
+
+@bundle_app.command()
+def info(bundle: BundlePath, public_key: PublicKeyOption = None) -> None:
+    """Say what a bundle holds: the model, its thresholds, and its rules for OK and NG."""
+    opened = open_bundle(bundle, public_key)
+    manifest = opened.manifest
+    height, width = manifest.input.image_size
+    lines = {
+        "name": f"{manifest.name}, preset {manifest.preset}",
+        "pictures": f"{height}x{width}, {'grey' if manifest.input.channels == 1 else 'colour'}",
+        "classes": ", ".join(manifest.class_names),
+        "graphs": ", ".join(
+            f"{precision} (score threshold {graph.detection.score_threshold:g})"
+            for precision, graph in manifest.graphs.items()
+        ),
+        "trained": f"{manifest.training.epochs} epochs, {manifest.training.pictures or 'no record of its'} pictures",
+        "parity": manifest.parity,
+        "signed": "yes" if opened.signed else "no",
+        "rules": "none: detections without a verdict" if opened.rules is None else DECISION_NAME,
+    }
+    typer.echo("\n".join(f"{key:<9} {text}" for key, text in lines.items()))
+    if opened.rules is not None:
+        typer.echo(indent(dump_rules(opened.rules), " " * 10), nl=False)
+
+
+@bundle_app.command()
+def decide(
+    bundle: BundlePath,
+    rules: Annotated[Path, typer.Argument(help="YAML such as configs/decision.yaml, or from sdgasnet calibrate.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="New bundle; a folder, or an archive that ends in .sdg.")
+    ],
+    public_key: PublicKeyOption = None,
+) -> None:
+    """Write a bundle with rules for OK and NG, in place of any that it had.
+
+    The new bundle is not signed, and what sdgasnet tune found is not taken over.
+    """
+    opened = open_bundle(bundle, public_key)
+    decided = opened.decided(read_bytes(rules), str(rules))
+    require_place(out)
+    write_bundle(out, decided.manifest, decided.files)
+    say(f"{out}: the model of {bundle} with the rules of {rules}" + ("; sign it again" if opened.signed else ""))
 
 
 @bundle_app.command()

@@ -36,14 +36,22 @@ def read_rules(path: Path, class_names: Sequence[str] | None = None) -> Decision
     Raises:
         ConfigError: As :func:`parse_rules`, or the file can't be read.
     """
+    return parse_rules(read_bytes(path), str(path), class_names)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file of rules, not checked.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"Rules {path} can't be read: {error.strerror or error}. Expected a YAML file such as "
             "configs/decision.yaml."
         ) from None
-    return parse_rules(content, str(path), class_names)
 
 
 def parse_rules(content: bytes, origin: str, class_names: Sequence[str] | None = None) -> DecisionRules:

@@ -37,5 +37,12 @@ class Detections:
             >>> len(found.above(0.5))
             1
         """
-        keep = self.scores >= score_threshold
+        return self.where(self.scores >= score_threshold)
+
+    def above_of_class(self, score_thresholds: NDArray[np.float32]) -> Self:
+        """Keep what scores at least the threshold of its class, ``(K,)``."""
+        return self.where(self.scores >= score_thresholds[self.labels])
+
+    def where(self, keep: NDArray[np.bool_]) -> Self:
+        """Keep what is marked, ``(N,)``."""
         return type(self)(self.boxes_xyxy[keep], self.scores[keep], self.labels[keep], self.source_size)

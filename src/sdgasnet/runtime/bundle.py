@@ -6,12 +6,14 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from sdgasnet.data.write import new_folder, require_new
-from sdgasnet.errors import ModelError
+from sdgasnet.decision.rules import DecisionRules
+from sdgasnet.decision.rules_file import parse_rules, require_reachable_counts
+from sdgasnet.errors import ConfigError, ModelError
 from sdgasnet.output import write_bytes
 from sdgasnet.runtime.manifest import MANIFEST_NAME, Manifest, Precision, read_manifest
 from sdgasnet.runtime.session import ModelSpec
@@ -21,6 +23,8 @@ ARCHIVE_SUFFIX = ".sdg"
 GRAPH_NAME = "model.onnx"
 FLOAT_GRAPH_NAME = "model_fp32.onnx"
 """The graph in float, in a bundle of another precision."""
+DECISION_NAME = "decision.yaml"
+"""The rules that make a picture NG, in bundles that have some."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,38 @@ class Bundle:
         return self.files[found.file]
 
     @property
+    def rules(self) -> DecisionRules | None:
+        """What makes a picture NG; None if it was not decided.
+
+        Raises:
+            ModelError: Its rules are not valid.
+        """
+        if DECISION_NAME not in self.files:
+            return None
+        try:
+            return parse_rules(self.files[DECISION_NAME], f"in {DECISION_NAME}", self.manifest.class_names)
+        except ConfigError as error:
+            raise ModelError(f"Bundle {self.path}: {error}") from None
+
+    def decided(self, rules: bytes, origin: str) -> Bundle:
+        """The same model with rules, in place of any that it has; comments in them are kept.
+
+        Args:
+            rules: YAML of :class:`~sdgasnet.decision.rules.DecisionRules`.
+            origin: Where it comes from, for the message.
+
+        Returns:
+            To be written with :func:`write_bundle`; it is not signed.
+
+        Raises:
+            ConfigError: The rules are not valid, or do not fit the model.
+        """
+        checked = parse_rules(rules, origin, self.manifest.class_names)
+        for graph in self.manifest.graphs.values():
+            require_reachable_counts(checked, graph.detection, origin)
+        return replace(self, files={**self.files, DECISION_NAME: rules}, signed=False)
+
+    @property
     def digest(self) -> str:
         """One SHA-256 for all of it, the same for a folder and an archive."""
         return digest(self.manifest.model_dump_json().encode())
@@ -62,12 +98,13 @@ class Bundle:
         """What one must know of the model in it, with the thresholds of a graph.
 
         Raises:
-            ModelError: The bundle has no such graph.
+            ModelError: The bundle has no such graph, or its rules are not valid.
         """
         self.graph(precision)
         taken = self.manifest.input
         detection = self.manifest.graphs[precision].detection
-        return ModelSpec(self.manifest.class_names, taken.image_size, taken.channels, detection, str(self.path))
+        names = self.manifest.class_names
+        return ModelSpec(names, taken.image_size, taken.channels, detection, str(self.path), self.rules)
 
 
 def is_bundle(path: Path) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.decision.rules import DecisionRules
+from sdgasnet.decision.rules_file import require_classes, require_reachable_counts
+from sdgasnet.decision.verdict import Verdict, decide_picture
 from sdgasnet.errors import ImageError
 from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
@@ -17,12 +20,29 @@ from sdgasnet.imaging.image import Image, prepare_image
 from sdgasnet.runtime.session import Canvases, ModelSpec, Session, run_all
 
 
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found in a picture, and what follows from it.
+
+    Attributes:
+        detections: From the model's threshold on, or that of the rules for the class where it is lower.
+        verdict: None if the model has no rules.
+    """
+
+    detections: Detections
+    verdict: Verdict | None
+
+
 class Detector:
     """Prepare pictures, run the session, decode its outputs.
 
     Args:
         session: The model in a runtime.
         settings: Thresholds and limits instead of the model's own; whoever passes them says so in the output.
+        rules: What makes a picture NG, instead of the model's own rules; whoever passes them says so, too.
+
+    Raises:
+        ConfigError: The rules do not fit the model.
 
     Example:
         >>> from sdgasnet.models.session import load_detector  # doctest: +SKIP
@@ -30,9 +50,15 @@ class Detector:
         >>> detector.detect(read_image(Path("sheet.png"), detector.spec.channels))  # doctest: +SKIP
     """
 
-    def __init__(self, session: Session, settings: DetectionConfig | None = None) -> None:
+    def __init__(
+        self, session: Session, settings: DetectionConfig | None = None, rules: DecisionRules | None = None
+    ) -> None:
+        own = session.spec
         self._session = session
-        self._spec = session.spec if settings is None else replace(session.spec, detection=settings)
+        self._spec = replace(own, detection=settings or own.detection, rules=rules or own.rules)
+        if self._spec.rules is not None:
+            require_classes(self._spec.rules, own.class_names, f"for {own.name}")
+            require_reachable_counts(self._spec.rules, self._spec.detection, f"for {own.name}")
 
     @property
     def spec(self) -> ModelSpec:
@@ -46,7 +72,15 @@ class Detector:
 
     def with_settings(self, settings: DetectionConfig) -> Detector:
         """The same model with other thresholds and limits."""
-        return Detector(self._session, settings)
+        return Detector(self._session, settings, self._spec.rules)
+
+    def with_rules(self, rules: DecisionRules) -> Detector:
+        """The same model with other rules.
+
+        Raises:
+            ConfigError: They do not fit the model.
+        """
+        return Detector(self._session, self._spec.detection, rules)
 
     def detect(self, image: Image, score_threshold: float | None = None) -> Detections:
         """Detections in one picture.
@@ -91,6 +125,42 @@ class Detector:
                 outputs.boxes_xyxy, outputs.scores, resize_maps.popleft(), strict=True
             ):
                 yield self._decode(boxes, scores, resize_map, score_threshold)
+
+    def inspect(self, image: Image, score_threshold: float | None = None) -> Inspection:
+        """Detections in one picture, and the verdict that the model's rules give.
+
+        Args:
+            image: As for :meth:`detect`.
+            score_threshold: Instead of the model's own, which is also that of classes whose rule has none.
+
+        Raises:
+            ImageError: As for :meth:`detect`.
+        """
+        return next(self.inspect_all([image], batch_size=1, score_threshold=score_threshold))
+
+    def inspect_all(
+        self, images: Iterable[Image], batch_size: int, score_threshold: float | None = None
+    ) -> Iterator[Inspection]:
+        """Detections and verdicts of many pictures, in their order.
+
+        Args:
+            images: As for :meth:`detect_all`.
+            batch_size: As for :meth:`detect_all`.
+            score_threshold: As for :meth:`inspect`.
+
+        Returns:
+            One result a picture.
+        """
+        names, rules = self.spec.class_names, self.spec.rules
+        model_threshold = self.spec.detection.score_threshold if score_threshold is None else score_threshold
+        if rules is None:
+            for found in self.detect_all(images, batch_size, model_threshold):
+                yield Inspection(found, None)
+            return
+        lowest = np.minimum(rules.score_thresholds(names, model_threshold), np.float32(model_threshold))
+        for found in self.detect_all(images, batch_size, float(lowest.min())):
+            shown = found.above_of_class(lowest)
+            yield Inspection(shown, decide_picture(shown, names, rules, model_threshold))
 
     def _batches(self, images: Iterable[Image], batch_size: int) -> Iterator[list[tuple[Image, ResizeMap]]]:
         batch: list[tuple[Image, ResizeMap]] = []

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
+from sdgasnet.decision.rules import DecisionRules
 
 Canvases = NDArray[np.unsignedinteger[Any]]
 """``(B, H, W, C)`` uint8 or uint16."""
@@ -25,6 +26,7 @@ class ModelSpec:
         channels: 1 (grey) or 3 (RGB).
         detection: Thresholds and limits that the model was made with.
         name: How the model is called in outputs.
+        rules: What makes a picture NG; None if it was not decided.
     """
 
     class_names: tuple[str, ...]
@@ -32,6 +34,7 @@ class ModelSpec:
     channels: Literal[1, 3]
     detection: DetectionConfig
     name: str
+    rules: DecisionRules | None = None
 
 
 class RawOutputs(NamedTuple):
