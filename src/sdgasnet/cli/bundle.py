@@ -39,7 +39,7 @@ def info(bundle: BundlePath, public_key: PublicKeyOption = None) -> None:
             f"{precision} (score threshold {graph.detection.score_threshold:g})"
             for precision, graph in manifest.graphs.items()
         ),
-        "trained": f"{manifest.training.epochs} epochs, {manifest.training.pictures or 'no record of its'} pictures",
+        "trained": f"{manifest.training.epochs} epochs, {manifest.training.pictures or 'unrecorded'} pictures",
         "parity": manifest.parity,
         "signed": "yes" if opened.signed else "no",
         "rules": "none: detections without a verdict" if opened.rules is None else DECISION_NAME,

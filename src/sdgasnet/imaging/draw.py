@@ -49,11 +49,16 @@ def draw_detections(image: Image, detections: Detections, class_names: Sequence[
     Returns:
         ``(h, w, 3)`` uint8 RGB, enlarged by a whole factor if the picture is small.
     """
-    captions = [
+    captions = caption_detections(detections, class_names)
+    return draw_boxes(image, detections.boxes_xyxy, detections.labels.tolist(), captions)
+
+
+def caption_detections(detections: Detections, class_names: Sequence[str]) -> list[str]:
+    """Class name and score of each detection."""
+    return [
         f"{class_names[label]} {score:.2f}"
         for label, score in zip(detections.labels, detections.scores, strict=True)
     ]
-    return draw_boxes(image, detections.boxes_xyxy, detections.labels.tolist(), captions)
 
 
 def draw_boxes(
@@ -70,12 +75,42 @@ def draw_boxes(
     Returns:
         As :func:`draw_detections`.
     """
+    canvas, factor = enlarge(image)
+    draw_on(canvas, np.asarray(boxes_xyxy, np.float64) * factor, labels, captions)
+    return canvas
+
+
+def enlarge(image: Image) -> tuple[NDArray[np.uint8], int]:
+    """A copy to draw on, ``(h, w, 3)`` uint8 RGB, and the whole factor by which it is larger than the picture."""
     factor = _enlargement(image.shape[:2])
     canvas = to_display(image)
     if factor > 1:
         canvas = np.repeat(np.repeat(canvas, factor, axis=0), factor, axis=1)
-    size = max(SMALLEST_TEXT, min(canvas.shape[:2]) / 1100)
-    boxes = np.rint(np.asarray(boxes_xyxy, np.float64).reshape(-1, 4) * factor)
+    return canvas, factor
+
+
+def text_size(canvas: NDArray[np.uint8]) -> float:
+    """Size of the captions on a canvas, as a factor of the font's own."""
+    shorter: int = min(canvas.shape[:2])
+    return max(SMALLEST_TEXT, shorter / 1100)
+
+
+def draw_on(
+    canvas: NDArray[np.uint8],
+    boxes_xyxy: NDArray[np.floating[Any]],
+    labels: Sequence[int],
+    captions: Sequence[str],
+) -> None:
+    """Draw captioned boxes onto a canvas, in place.
+
+    Args:
+        canvas: ``(h, w, 3)`` uint8 RGB.
+        boxes_xyxy: ``(N, 4)`` pixels of the canvas.
+        labels: N class indices.
+        captions: N texts.
+    """
+    size = text_size(canvas)
+    boxes = np.rint(np.asarray(boxes_xyxy, np.float64).reshape(-1, 4))
     colours = [class_colour(label) for label in labels]
     for (x1, y1, x2, y2), colour in list(zip(boxes.astype(int).tolist(), colours, strict=True))[::-1]:
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, max(2, round(2 * size) + 1))
@@ -85,7 +120,6 @@ def draw_boxes(
         bar = _place_caption(caption, box, canvas.shape[:2], taken)
         taken = np.concatenate([taken, bar[None]])
         _draw_caption(canvas, caption, bar, colour)
-    return canvas
 
 
 def to_display(image: Image) -> NDArray[np.uint8]:
