@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from glob import glob
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,19 +19,35 @@ import typer
 from sdgasnet.cli.background import BackgroundWriter
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.progress import counting_bar, say
-from sdgasnet.errors import ImageError, OutputError
-from sdgasnet.imaging.detections import Detections
+from sdgasnet.decision.draw import draw_verdict
+from sdgasnet.decision.parts import PartTally
+from sdgasnet.decision.rules import DecisionRules
+from sdgasnet.decision.rules_file import read_rules
+from sdgasnet.decision.verdict import UNREADABLE, Verdict
+from sdgasnet.errors import ConfigError, ImageError, OutputError
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images, read_image
 from sdgasnet.output import GrowingFile, write_bytes, write_text
 from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.deployment import ANY_THREADS
-from sdgasnet.runtime.detector import Detector
-from sdgasnet.runtime.results import CSV_HEADER, to_coco_results, to_csv_rows, to_objects, to_yolo
+from sdgasnet.runtime.detector import Detector, Inspection
+from sdgasnet.runtime.results import (
+    CSV_HEADER,
+    PARTS_CSV_HEADER,
+    to_coco_results,
+    to_csv_rows,
+    to_objects,
+    to_part_row,
+    to_yolo,
+)
 
+EXIT_UNREADABLE, EXIT_NG = 1, 3
 SHOWN_NAMES = 10
 READ_AHEAD = 8
 """Pictures that are held before the network."""
+
+Outcome = tuple[Image, Inspection] | ImageError
+"""What became of one picture."""
 
 
 @dataclass
@@ -41,6 +58,8 @@ class Tally:
     with_detections: int = 0
     detections: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    parts: PartTally | None = None
+    """None where nothing is decided."""
 
 
 def predict(
@@ -62,17 +81,40 @@ def predict(
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="Instead of the model's own.")
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="YAML: what makes a picture NG; instead of the bundle's rules.")
+    ] = None,
+    as_parts: Annotated[
+        Path | None, typer.Option("--parts", help="Write OK or NG of every part, and why, as CSV.")
+    ] = None,
+    fail_on_ng: Annotated[
+        bool, typer.Option("--fail-on-ng", help="End with exit code 3 if a part is NG.")
+    ] = False,
 ) -> None:
-    """Find defects in pictures.
+    """Find defects in pictures; with rules, in the bundle or from --rules, also say OK or NG.
 
-    A picture that can't be read does not stop the others: it is listed at the end, and the exit code is 1.
+    A picture that can't be read does not stop the others: it is listed at the end, the exit code is 1, and its
+    part is NG. Otherwise the exit code is 0, whatever was found, unless --fail-on-ng is given.
     """
     files = find_sources(sources, out)
     names = unique_names(files)
-    refuse_overwriting(files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco))
+    refuse_overwriting(
+        files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco, as_parts)
+    )
     detector = open_detector(
         model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
     )
+    if rules is not None:
+        detector = detector.with_rules(read_rules(rules, detector.spec.class_names))
+    decided = detector.spec.rules
+    if decided is None and (as_parts is not None or fail_on_ng):
+        raise ConfigError(
+            f"--parts and --fail-on-ng need rules for OK and NG, and {model} has none. Give --rules FILE, such as "
+            "configs/decision.yaml."
+        )
+    if decided is not None:
+        for file in files:
+            decided.part_of(str(file))
     threshold = detector.spec.detection.score_threshold if score_threshold is None else score_threshold
     if score_threshold is not None:
         say(f"score threshold {threshold:g} instead of the model's {detector.spec.detection.score_threshold:g}")
@@ -82,31 +124,36 @@ def predict(
         "score_threshold": threshold,
         "score_threshold_overridden": score_threshold is not None,
     }
-    tally = Tally()
+    if decided is not None:
+        head["rules"] = decided.model_dump(mode="json")
+        head["rules_from"] = detector.spec.name if rules is None else str(rules)
+        say(f"rules: {head['rules_from']}")
+    tally = Tally(parts=None if decided is None else PartTally(decided))
     with ExitStack() as stack:
-        writers = _Writers(stack, head, as_json, as_csv, as_coco)
+        writers = _Writers(stack, head, decided, as_json, as_csv, as_coco)
         with counting_bar("detecting") as advance:
             # Reading the next pictures and writing the last ones goes on beside the network.
             read = partial(read_or_error, channels=detector.spec.channels)
             reading = run_ahead(read, files, workers=1, most_waiting=READ_AHEAD)
-            outcomes = detect_readable(detector, reading, threshold)
+            outcomes = inspect_readable(detector, reading, threshold)
             pictures = stack.enter_context(BackgroundWriter())
             for number, (file, name, outcome) in enumerate(zip(files, names, outcomes, strict=True), start=1):
                 writers.add(str(file), outcome)
-                if isinstance(outcome, ImageError):
-                    tally.unreadable.append((str(file), str(outcome)))
-                else:
-                    found = outcome[1]
-                    _count(tally, found)
+                _count(tally, str(file), outcome)
+                if not isinstance(outcome, ImageError):
                     if images:
-                        pictures.submit(draw_and_write, out / f"{name}.png", *outcome, detector.spec.class_names)
+                        pictures.submit(draw_and_write, out / f"{name}.png", *outcome, detector)
                     if as_yolo is not None:
-                        write_text(as_yolo / f"{name}.txt", to_yolo(found))
+                        write_text(as_yolo / f"{name}.txt", to_yolo(outcome[1].detections))
                 advance(number, len(files))
-        writers.finish()
+        writers.finish(tally.parts)
+    if as_parts is not None and tally.parts is not None:
+        write_text(as_parts, PARTS_CSV_HEADER + "".join(map(to_part_row, tally.parts)))
     _say_summary(tally, out if images else None)
     if tally.unreadable:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_UNREADABLE)
+    if fail_on_ng and tally.parts is not None and tally.parts.ng:
+        raise typer.Exit(EXIT_NG)
 
 
 def find_sources(sources: Sequence[str], out: Path) -> list[Path]:
@@ -183,10 +230,10 @@ def read_or_error(file: Path, channels: Literal[1, 3]) -> Image | ImageError:
         return error
 
 
-def detect_readable(
+def inspect_readable(
     detector: Detector, items: Iterable[Image | ImageError], threshold: float
-) -> Iterator[tuple[Image, Detections] | ImageError]:
-    """Pictures with their detections, and errors where they are, in the order of the items."""
+) -> Iterator[Outcome]:
+    """Pictures with what was found in them, and errors where they are, in the order of the items."""
     waiting: deque[Image | ImageError] = deque()
 
     def pictures() -> Iterator[Image]:
@@ -195,7 +242,7 @@ def detect_readable(
             if not isinstance(item, ImageError):
                 yield item
 
-    for found in detector.detect_all(pictures(), batch_size=1, score_threshold=threshold):
+    for found in detector.inspect_all(pictures(), batch_size=1, score_threshold=threshold):
         while isinstance(waiting[0], ImageError):
             yield waiting.popleft()  # type: ignore[misc]
         yield waiting.popleft(), found  # type: ignore[misc]
@@ -203,13 +250,18 @@ def detect_readable(
         yield waiting.popleft()  # type: ignore[misc]
 
 
-def draw_and_write(path: Path, image: Image, found: Detections, class_names: Sequence[str]) -> None:
-    """Write the annotated picture as PNG.
+def draw_and_write(path: Path, image: Image, inspection: Inspection, detector: Detector) -> None:
+    """Write the annotated picture, with the verdict if there is one, as PNG.
 
     Raises:
         OutputError: It can't be written.
     """
-    done, data = cv2.imencode(".png", draw_detections(image, found, class_names)[:, :, ::-1])
+    names, rules = detector.spec.class_names, detector.spec.rules
+    if rules is None or inspection.verdict is None:
+        drawn = draw_detections(image, inspection.detections, names)
+    else:
+        drawn = draw_verdict(image, inspection.detections, names, inspection.verdict, rules)
+    done, data = cv2.imencode(".png", drawn[:, :, ::-1])
     if not done:
         raise OutputError(f"{path} can't be encoded as PNG.")
     write_bytes(path, data.tobytes())
@@ -222,6 +274,7 @@ class _Writers:
         self,
         stack: ExitStack,
         head: dict[str, Any],
+        rules: DecisionRules | None,
         json_file: Path | None,
         csv_file: Path | None,
         coco: Path | None,
@@ -230,6 +283,7 @@ class _Writers:
             return None if path is None else stack.enter_context(GrowingFile(path))
 
         self._class_names = head["class_names"]
+        self._rules = rules
         self._json, self._csv, self._coco = opened(json_file), opened(csv_file), opened(coco)
         self._pictures = 0
         self._coco_rows = 0
@@ -240,15 +294,15 @@ class _Writers:
         if self._coco is not None:
             self._coco.write("[")
 
-    def add(self, file: str, outcome: tuple[Image, Detections] | ImageError) -> None:
+    def add(self, file: str, outcome: Outcome) -> None:
         """One more picture; COCO's ``image_id`` is its number, counted from 1."""
         self._pictures += 1
         if self._json is not None:
-            entry = picture_entry(file, outcome, self._class_names)
+            entry = picture_entry(file, outcome, self._class_names, self._rules)
             self._json.write((",\n  " if self._pictures > 1 else "\n  ") + json.dumps(entry))
         if isinstance(outcome, ImageError):
             return
-        found = outcome[1]
+        found = outcome[1].detections
         if self._csv is not None:
             self._csv.write(to_csv_rows(file, found, self._class_names))
         if self._coco is not None:
@@ -256,32 +310,65 @@ class _Writers:
                 self._coco.write((",\n" if self._coco_rows else "\n") + json.dumps(row))
                 self._coco_rows += 1
 
-    def finish(self) -> None:
-        """Write the ends."""
+    def finish(self, parts: PartTally | None) -> None:
+        """Write the ends, with the verdicts of parts in the JSON file."""
         if self._json is not None:
-            self._json.write("\n ]\n}\n")
+            self._json.write("\n ]")
+            if parts is not None:
+                entries = [json.dumps(part._asdict()) for part in parts] if parts.grouped else []
+                if entries:
+                    self._json.write(',\n "parts": [\n  ' + ",\n  ".join(entries) + "\n ]")
+                self._json.write(f',\n "OK": {parts.ok},\n "NG": {parts.ng}')
+            self._json.write("\n}\n")
         if self._coco is not None:
             self._coco.write("\n]\n")
 
 
 def picture_entry(
-    file: str, outcome: tuple[Image, Detections] | ImageError, class_names: Sequence[str]
+    file: str, outcome: Outcome, class_names: Sequence[str], rules: DecisionRules | None
 ) -> dict[str, Any]:
-    """A picture in the JSON file: its size and detections, or its error."""
+    """A picture in the JSON file: its size and detections, or its error; with rules also the verdict."""
     if isinstance(outcome, ImageError):
-        return {"file": file, "error": str(outcome)}
-    found = outcome[1]
-    return {"file": file, "size": list(found.source_size), "detections": to_objects(found, class_names)}
+        entry: dict[str, Any] = {"file": file, "error": str(outcome)}
+        verdict = UNREADABLE if rules is not None else None
+        objects = []
+    else:
+        found, verdict = outcome[1].detections, outcome[1].verdict
+        objects = to_objects(found, class_names)
+        entry = {"file": file, "size": list(found.source_size), "detections": objects}
+    if rules is not None and verdict is not None:
+        entry |= {"part": rules.part_of(file), "verdict": verdict.word, "reasons": list(verdict.reasons)}
+        for thing, counts in zip(objects, verdict.counted.tolist(), strict=True):
+            thing["counts"] = counts
+    return entry
 
 
-def _count(tally: Tally, found: Detections) -> None:
-    tally.pictures += 1
-    tally.with_detections += len(found) > 0
-    tally.detections += len(found)
+def _count(tally: Tally, file: str, outcome: Outcome) -> None:
+    if isinstance(outcome, ImageError):
+        tally.unreadable.append((file, str(outcome)))
+        verdict: Verdict | None = UNREADABLE
+    else:
+        found, verdict = outcome[1].detections, outcome[1].verdict
+        tally.pictures += 1
+        tally.with_detections += len(found) > 0
+        tally.detections += len(found)
+    if tally.parts is not None and verdict is not None:
+        tally.parts.add(file, verdict)
+
+
+def _say_verdicts(parts: PartTally) -> None:
+    say(f"{parts.ok + parts.ng} {'parts' if parts.grouped else 'verdicts'}: {parts.ok} OK, {parts.ng} NG")
+    for part in islice((part for part in parts if part.verdict == "NG"), SHOWN_NAMES):
+        more = len(part.reasons) - 1
+        say(f"  NG {part.part}: {part.reasons[0]}" + (f"; reasons beside this: {more}" if more else ""))
+    if parts.ng > SHOWN_NAMES:
+        say(f"  and {parts.ng - SHOWN_NAMES} more; --json and --parts write all of them")
 
 
 def _say_summary(tally: Tally, out: Path | None) -> None:
     say(f"{tally.pictures} pictures, {tally.with_detections} with defects, {tally.detections} defects in all")
+    if tally.parts is not None:
+        _say_verdicts(tally.parts)
     if out is not None and tally.pictures:
         say(f"annotated pictures: {out}")
     if tally.unreadable:

@@ -1,12 +1,13 @@
-"""Detections as files: JSON, CSV, COCO results, YOLO text."""
+"""Detections as files: JSON, CSV, COCO results, YOLO text; and verdicts as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sdgasnet.decision.parts import PartVerdict
 from sdgasnet.imaging.detections import Detections
 
 
@@ -33,14 +34,28 @@ def to_objects(detections: Detections, class_names: Sequence[str]) -> list[dict[
 
 def to_csv_rows(name: str, detections: Detections, class_names: Sequence[str]) -> str:
     """Lines ``file,class,score,x1,y1,x2,y2``, one a detection."""
+    things = to_objects(detections, class_names)
+    return _csv_lines([name, thing["class"], thing["score"], *thing["box_xyxy"]] for thing in things)
+
+
+def to_part_row(verdict: PartVerdict) -> str:
+    """A line ``part,verdict,pictures,reasons``.
+
+    Examples:
+        >>> to_part_row(PartVerdict("17", "NG", 2, ("17_a.png: pit 0.71 >= 0.42, 3.1 mm >= 2.0 mm",)))
+        '17,NG,2,"17_a.png: pit 0.71 >= 0.42, 3.1 mm >= 2.0 mm"\\n'
+    """
+    return _csv_lines([[verdict.part, verdict.verdict, verdict.pictures, "; ".join(verdict.reasons)]])
+
+
+def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for thing in to_objects(detections, class_names):
-        writer.writerow([name, thing["class"], thing["score"], *thing["box_xyxy"]])
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
 
 
 CSV_HEADER = "file,class,score,x1,y1,x2,y2\n"
+PARTS_CSV_HEADER = "part,verdict,pictures,reasons\n"
 
 
 def to_coco_results(image_id: int, name: str, detections: Detections) -> list[dict[str, Any]]:
