@@ -1,4 +1,4 @@
-"""``sdgasnet bundle sign | verify``, and ``--public-key`` of every verb that opens a bundle."""
+"""``sdgasnet bundle``, and ``--public-key`` of every verb that opens a bundle."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ VERBS = {
     "benchmark": ["benchmark", "{}", "--seconds", "0.01"],
     "tune": ["tune", "{}", "--seconds", "0.1"],
     "verify": ["bundle", "verify", "{}"],
+    "info": ["bundle", "info", "{}"],
+    "decide": ["bundle", "decide", "{}", "rules.yaml", "-o", "decided.sdg"],
 }
 
 
@@ -44,6 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_bundle(folder / name, manifest, files)
     sign_bundle(folder / "signed.sdg", folder / "ours.pem")
     write_surfaces(folder / "data", "mixed", {"val": 2}, (64, 64), 3, 0.1, "yolo")
+    (folder / "rules.yaml").write_text("default: {score_threshold: 0.5}\n")
     return folder
 
 
@@ -117,3 +120,39 @@ def test_signing_and_what_verify_says(
     code, said = run(place, monkeypatch, capsys, "bundle", "sign", new, "--key", "ours.public.pem")
     assert code == 2
     assert "holds no private Ed25519 key" in said
+
+
+def test_rules_go_into_a_new_bundle_and_are_applied(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules, new = tmp_path / "rules.yaml", str(tmp_path / "new.sdg")
+    rules.write_text("# never\ndefault: {score_threshold: 1.0}\n")
+    assert "rules none" in run(place, monkeypatch, capsys, "bundle", "info", "signed.sdg")[1]
+    code, said = run(place, monkeypatch, capsys, "bundle", "decide", "signed.sdg", str(rules), "-o", new)
+    assert code == 0
+    assert said.endswith("sign it again")
+    told = run(place, monkeypatch, capsys, "bundle", "info", new)[1]
+    assert "signed no rules decision.yaml default: score_threshold: 1.0" in told
+    code, said = run(place, monkeypatch, capsys, "predict", new, "data/images/val", "--no-images", "--fail-on-ng")
+    assert (code, "2 verdicts: 2 OK, 0 NG" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("classes: {no-such: {}}", "does not know: no-such"), ("default: 1", "default"), (None, "can't be")],
+)
+def test_rules_that_do_not_fit_make_no_bundle(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str | None,
+    words: str,
+) -> None:
+    rules, new = tmp_path / "rules.yaml", tmp_path / "new.sdg"
+    if text is not None:
+        rules.write_text(text)
+    code, said = run(place, monkeypatch, capsys, "bundle", "decide", "bare.sdg", str(rules), "-o", str(new))
+    assert code == 2
+    assert words in said
+    assert not new.exists()

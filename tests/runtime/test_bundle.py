@@ -7,7 +7,7 @@ from zipfile import ZipFile
 import pytest
 
 from sdgasnet.config.schema import DetectionConfig
-from sdgasnet.errors import ModelError, OutputError
+from sdgasnet.errors import ConfigError, ModelError, OutputError
 from sdgasnet.runtime.bundle import is_bundle, open_bundle, write_bundle
 from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
 
@@ -156,3 +156,44 @@ def test_a_graph_that_is_not_in_it(tmp_path: Path) -> None:
     write_bundle(tmp_path / "a.sdg", manifest().model_copy(update={"graphs": {"fp32": graph}}), FILES)
     with pytest.raises(ModelError, match=r"lists no other\.onnx"):
         open_bundle(tmp_path / "a.sdg")
+
+
+def test_a_bundle_without_rules_has_none(bundle: Path) -> None:
+    assert open_bundle(bundle).rules is None
+    assert open_bundle(bundle).spec("fp32").rules is None
+
+
+def test_rules_travel_in_the_bundle_with_their_comments(bundle: Path, tmp_path: Path) -> None:
+    opened = open_bundle(bundle)
+    text = b"# agreed with quality assurance\nclasses: {crack: {max_count: 2}}\n"
+    new = opened.decided(text, "rules.yaml")
+    write_bundle(tmp_path / "new.sdg", new.manifest, new.files)
+    written = open_bundle(tmp_path / "new.sdg")
+    assert written.files["decision.yaml"] == text
+    rules = written.spec("fp32").rules
+    assert rules is not None
+    assert rules.rule_of("crack").max_count == 2
+    assert {**written.files, "decision.yaml": None} == {**FILES, "decision.yaml": None}
+    assert written.digest != opened.digest
+    other = written.decided(b"default: {min_length: 3}", "rules.yaml")
+    assert other.rules is not None
+    assert other.rules.classes == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"classes: {crak: {}}", "does not know: crak. It knows: pit, crack"),
+        (b"default: {max_count: 300}", "at most 300 detections"),
+        (b"default: {max: 3}", "unknown key 'default.max'"),
+    ],
+)
+def test_rules_that_do_not_fit_are_refused(bundle: Path, text: bytes, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        open_bundle(bundle).decided(text, "rules.yaml")
+
+
+def test_rules_that_another_program_wrote_wrongly(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "a.sdg", manifest(), {**FILES, "decision.yaml": b"classes: {crak: {}}"})
+    with pytest.raises(ModelError, match=r"a\.sdg: Rules in decision\.yaml .* does not know: crak"):
+        open_bundle(tmp_path / "a.sdg").spec("fp32")

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
-from sdgasnet.errors import ImageError
+from sdgasnet.decision.rules import ClassRule, DecisionRules
+from sdgasnet.errors import ConfigError, ImageError
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import to_coco_results, to_csv_rows, to_objects, to_yolo
 from sdgasnet.runtime.session import ModelSpec, RawOutputs
@@ -91,3 +92,41 @@ def test_result_formats_agree() -> None:
     assert to_coco_results(7, "a.png", found)[0]["category_id"] == 2
     words = to_yolo(found).split()
     assert [round(float(word), 2) for word in words[1:5]] == [0.75, 0.25, 0.5, 0.5]
+
+
+def test_without_rules_there_is_no_verdict() -> None:
+    inspection = Detector(BrightestQuarter()).inspect(picture((64, 96)))
+    assert inspection.verdict is None
+    assert len(inspection.detections) == 1
+
+
+def test_verdicts_follow_the_rules_and_the_thresholds() -> None:
+    dim = [(picture((64, 96)) * share).astype(np.uint8) for share in (0.3, 0.7, 0.2)]
+    detector = Detector(BrightestQuarter())
+
+    def verdicts(rules: DecisionRules, score_threshold: float | None = None) -> list[str]:
+        found = detector.with_rules(rules).inspect_all(iter(dim), 2, score_threshold)
+        return ["-" if one.verdict is None else one.verdict.word for one in found]
+
+    assert verdicts(DecisionRules()) == ["OK", "NG", "OK"]
+    assert verdicts(DecisionRules(), 0.25) == ["NG", "NG", "OK"]
+    assert verdicts(DecisionRules(classes={"bright": ClassRule(score_threshold=0.25)})) == ["NG", "NG", "OK"]
+    assert verdicts(DecisionRules(classes={"bright": ClassRule(score_threshold=0.8)})) == ["OK", "OK", "OK"]
+    assert verdicts(DecisionRules(classes={"dark": ClassRule(score_threshold=0.1)})) == ["OK", "NG", "OK"]
+    assert verdicts(DecisionRules(default=ClassRule(max_count=1))) == ["OK", "OK", "OK"]
+
+
+def test_detections_below_the_threshold_of_their_class_are_shown_from_the_model_s_on() -> None:
+    rules = DecisionRules(classes={"bright": ClassRule(score_threshold=0.8)})
+    inspection = Detector(BrightestQuarter()).with_rules(rules).inspect((picture((64, 96)) * 0.7).astype(np.uint8))
+    assert inspection.verdict is not None
+    assert inspection.verdict.counted.tolist() == [False]
+
+
+def test_rules_stay_with_other_settings_and_have_to_fit_the_model() -> None:
+    detector = Detector(BrightestQuarter(), rules=DecisionRules(default=ClassRule(max_count=3)))
+    assert detector.with_settings(DetectionConfig()).spec.rules == detector.spec.rules
+    with pytest.raises(ConfigError, match="does not know: brigth"):
+        detector.with_rules(DecisionRules(classes={"brigth": ClassRule()}))
+    with pytest.raises(ConfigError, match="at most 3 detections"):
+        detector.with_settings(DetectionConfig(max_detections=3))
