@@ -16,7 +16,7 @@ from rich.text import Text
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import DataConfig, TrainingConfig
 from sdgasnet.data.check import SEVERITIES, CheckReport, check_dataset
-from sdgasnet.data.index import Format, InputFormat, load_dataset
+from sdgasnet.data.index import FOLD, Format, InputFormat, load_dataset
 from sdgasnet.data.records import DatasetIndex, Finding
 from sdgasnet.data.split import parse_parts, split_dataset
 from sdgasnet.data.statistics import SplitStatistics, Statistics, count_split
@@ -57,7 +57,7 @@ def check(
     """
     index = load_dataset(path, format)
     with counting_bar("checking pictures") as advance:
-        report = check_dataset(index, advance)
+        report = check_dataset(index, advance, near_duplicates=True)
     if as_json:
         print(json.dumps(_as_json(index, report), indent=1))
     else:
@@ -99,12 +99,21 @@ def split(
             "such as a board or a coil, stay together.",
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", min=2, help="So many equal parts instead, fold1, fold2, ...: for train --fold."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random order.")] = DEFAULT_SEED,
     format: FormatOption = DEFAULT_FORMAT,
 ) -> None:
-    """Share pictures out into parts with the same mix of classes; pictures are copied."""
-    shares = parse_parts(parts)
-    index = split_dataset(load_dataset(path, format), shares, group, seed)
+    """Share pictures out into parts with the same mix of classes; pictures are copied.
+
+    Pictures of the same piece of surface stay together, whatever their names.
+    """
+    shares = parse_parts(parts) if folds is None else {f"{FOLD}{n}": 1 / folds for n in range(1, folds + 1)}
+    index = load_dataset(path, format)
+    with counting_bar("comparing pictures") as advance:
+        index = split_dataset(index, shares, group, seed, advance)
     _write(index, out, index.format)
     counts = {part: count_split(records, index.class_names) for part, records in index.splits.items()}
     Console(highlight=False).print(_class_table(index, counts))

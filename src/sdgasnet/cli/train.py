@@ -11,7 +11,7 @@ from sdgasnet.cli.progress import TrainingBars, counting_bar, say
 from sdgasnet.config.loading import load_recipe
 from sdgasnet.config.schema import Recipe
 from sdgasnet.data.check import require_clean
-from sdgasnet.data.index import load_dataset
+from sdgasnet.data.index import FOLD, OTHERS, load_dataset
 from sdgasnet.errors import ConfigError, MissingExtraError
 
 
@@ -28,6 +28,12 @@ def train(
     ] = None,
     runs_dir: Annotated[Path, typer.Option("--runs-dir", help="Where run folders are made.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option("--resume", help="Run folder to go on with.")] = None,
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            "--fold", min=1, help="Measure on this fold and train on the others, of a set from data split --folds."
+        ),
+    ] = None,
 ) -> None:
     """Train a detector on labelled pictures.
 
@@ -36,13 +42,15 @@ def train(
     recipe_file, overrides = split_arguments(arguments or [])
     if data is not None:
         overrides = [*overrides, f"data.path={data}"]
+    if fold is not None:
+        overrides = [*overrides, f"data.val_split={FOLD}{fold}", f"data.train_split={OTHERS}{FOLD}{fold}"]
     if resume is not None:
         recipe = recipe_of_run(resume, recipe_file, overrides)
     else:
         recipe = load_recipe(recipe_file, overrides)
     if recipe.data.path is None:
         raise ConfigError("No data set: name a recipe with data.path, or give --data FOLDER.")
-    run_path = resume if resume is not None else choose_run_path(runs_dir, name, recipe_file, recipe)
+    run_path = resume if resume is not None else choose_run_path(runs_dir, name, recipe_file, recipe, fold)
     train_run(recipe, run_path, resume=resume is not None)
 
 
@@ -120,12 +128,30 @@ def recipe_of_run(run_path: Path, recipe_file: Path | None, overrides: list[str]
     return load_recipe(run.recipe_file, overrides)
 
 
-def choose_run_path(runs_dir: Path, name: str | None, recipe_file: Path | None, recipe: Recipe) -> Path:
-    """``runs_dir/name``; a name that was not asked for gets the first free number behind it."""
+def choose_run_path(
+    runs_dir: Path, name: str | None, recipe_file: Path | None, recipe: Recipe, fold: int | None
+) -> Path:
+    """``runs_dir/name``; a name that was not asked for gets the first free number behind it.
+
+    A fold is in the name, so that one name means all folds.
+    """
     if name is not None:
-        return runs_dir / name
+        return runs_dir / (name if fold is None else fold_run(name, fold))
     try:
         from sdgasnet.training.run_folder import next_run_path
     except ModuleNotFoundError:
         raise MissingExtraError("train", "Training") from None
-    return next_run_path(runs_dir, recipe_file.stem if recipe_file else Path(str(recipe.data.path)).resolve().name)
+    stem = recipe_file.stem if recipe_file else Path(str(recipe.data.path)).resolve().name
+    if fold is not None:
+        return runs_dir / fold_run(stem, fold)
+    return next_run_path(runs_dir, stem)
+
+
+def fold_run(name: str, fold: int) -> str:
+    """Name of the run of a fold.
+
+    Examples:
+        >>> fold_run("steel", 2)
+        'steel-fold2'
+    """
+    return f"{name}-{FOLD}{fold}"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sdgasnet import __version__
-from sdgasnet.data.check_records import check_identical, check_record
+from sdgasnet.data.check_records import check_identical, check_near_duplicates, check_record
 from sdgasnet.data.check_set import check_set
+from sdgasnet.data.near_duplicates import find_near_duplicates, group_near_duplicates
 from sdgasnet.data.picture_facts import PictureFacts, examine_picture
 from sdgasnet.data.records import DatasetIndex, Finding
 from sdgasnet.data.statistics import Statistics, compute_statistics
@@ -45,7 +46,9 @@ class CheckReport:
         return dataclasses.asdict(self)
 
 
-def check_dataset(index: DatasetIndex, progress: Progress | None = None) -> CheckReport:
+def check_dataset(
+    index: DatasetIndex, progress: Progress | None = None, near_duplicates: bool = False
+) -> CheckReport:
     """Look at every picture and every label of a data set.
 
     Severity ``error`` is what makes training or its measurement wrong: pictures or labels that can't be taken,
@@ -56,6 +59,8 @@ def check_dataset(index: DatasetIndex, progress: Progress | None = None) -> Chec
     Args:
         index: The data set; what its reader noticed is part of the report.
         progress: Called after every picture.
+        near_duplicates: Look for pictures of the same piece of surface as well, which takes a second reading;
+            ``progress`` starts anew for it. Across splits they are errors.
 
     Returns:
         Findings and statistics.
@@ -73,6 +78,10 @@ def check_dataset(index: DatasetIndex, progress: Progress | None = None) -> Chec
         if progress is not None:
             progress(number, len(records))
     findings += check_identical(index, facts)
+    if near_duplicates:
+        members = [(split, r) for split, chosen in index.splits.items() for r in chosen if r.path in facts]
+        pairs = find_near_duplicates([record.path for _, record in members], progress)
+        findings += check_near_duplicates(members, group_near_duplicates(pairs, len(members)), facts)
     statistics = compute_statistics(index, facts)
     findings += check_set(index, facts, statistics)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))

@@ -15,6 +15,8 @@ ROUNDING = 0.05
 """Pixels by which relative coordinates of six decimals may miss the border of a very large picture."""
 ONE_PIXEL = 1.0
 """Overhang up to here comes from another origin of the coordinates; training clips it."""
+LISTED = 5
+"""Pictures of a group that are named."""
 TINY_SIDE = 3.0
 """Pixels; below, a box is rather a slip of the mouse than a defect."""
 
@@ -122,6 +124,37 @@ def _identical(members: Sequence[tuple[str, ImageRecord]], facts: Mapping[Path, 
         )
         return Finding("error", "picture-across-splits", first.name, message)
     return Finding("warning", "duplicate-picture", first.name, f"The same picture {measure}: {places}{differ}.")
+
+
+def check_near_duplicates(
+    members: Sequence[tuple[str, ImageRecord]], groups: Sequence[Sequence[int]], facts: Mapping[Path, PictureFacts]
+) -> Iterator[Finding]:
+    """Pictures of the same piece of surface: a note within one split, an error across splits.
+
+    Args:
+        members: Split and picture.
+        groups: Positions in ``members`` of pictures that show the same.
+        facts: Facts by picture file; groups of equal pixels only are left to :func:`check_identical`.
+    """
+    for group in groups:
+        if len({facts[members[n][1].path].pixel_hash for n in group}) == 1:
+            continue
+        splits = {members[n][0] for n in group}
+        named = [f"{members[n][1].name} ({members[n][0]})" for n in group]
+        # Of a long group the first of each split.
+        shown = (
+            named
+            if len(named) <= LISTED
+            else [next(n for n in named if n.endswith(f"({split})")) for split in sorted(splits)]
+        )
+        more = f" and {len(named) - len(shown)} more" if len(shown) < len(named) else ""
+        places = ", ".join(shown) + more
+        first = members[group[0]][1].name
+        if len(splits) > 1:
+            message = f"The same piece of surface in several splits, which makes measurements too good: {places}."
+            yield Finding("error", "near-duplicates-across-splits", first, message)
+        else:
+            yield Finding("note", "near-duplicates", first, f"The same piece of surface: {places}.")
 
 
 def _sides(size: tuple[int, int]) -> str:

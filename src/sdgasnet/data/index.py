@@ -20,6 +20,11 @@ InputFormat = Literal["auto", "voc", "coco", "yolo"]
 READERS: dict[Format, Callable[[Path], DatasetIndex]] = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
 DETECTORS: dict[Format, Callable[[Path], bool]] = {"voc": is_voc, "coco": is_coco, "yolo": is_yolo}
 
+OTHERS = "!"
+"""Before the name of a split: all others."""
+FOLD = "fold"
+"""Folds are splits of this name with a number from 1 on."""
+
 
 def load_dataset(path: Path, format: InputFormat = "auto") -> DatasetIndex:
     """Read a data set.
@@ -73,10 +78,18 @@ def _what_is_there(path: Path) -> str:
 def require_split(index: DatasetIndex, split: str) -> tuple[ImageRecord, ...]:
     """The pictures of a split.
 
+    Args:
+        index: The data set.
+        split: Its name; ``!NAME`` are the pictures of all other splits.
+
     Raises:
         DataError: There is no such split, or it is empty; the message names those there are.
     """
-    records = index.splits.get(split)
+    if split.startswith(OTHERS):
+        require_split(index, split[1:])
+        records = tuple(r for name, members in index.splits.items() if name != split[1:] for r in members)
+    else:
+        records = index.splits.get(split, ())
     if not records:
         found = ", ".join(f"{name} ({len(members)} pictures)" for name, members in index.splits.items())
         raise DataError(f"{index.root} has no pictures in split '{split}'; it has: {found}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.layout import build_index
+from sdgasnet.data.near_duplicates import find_near_duplicates, group_near_duplicates
 from sdgasnet.data.records import DatasetIndex, ImageRecord
 from sdgasnet.errors import ConfigError, DataError
 
@@ -64,11 +65,17 @@ def draw_share(records: Sequence[ImageRecord], share: float, seed: int) -> list[
     return [records[position] for position in chosen.tolist()]
 
 
-def split_dataset(index: DatasetIndex, parts: Mapping[str, float], group: str | None, seed: int) -> DatasetIndex:
+def split_dataset(
+    index: DatasetIndex,
+    parts: Mapping[str, float],
+    group: str | None,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> DatasetIndex:
     """Share all pictures out anew.
 
-    Pictures of one group come into one part, and so do files that are equal byte for byte. Old splits are
-    forgotten.
+    Pictures of one group come into one part, and so do files that are equal byte for byte and pictures of the same
+    piece of surface. Old splits are forgotten.
 
     Args:
         index: The data set.
@@ -76,6 +83,7 @@ def split_dataset(index: DatasetIndex, parts: Mapping[str, float], group: str | 
         group: Regular expression, searched for in the file name; its first capture group (or the whole match)
             names the group of a picture. None: every picture by itself.
         seed: Of the random order; the same seed gives the same parts.
+        progress: Called with (pictures read, pictures in all).
 
     Returns:
         The same data set with the parts as splits; pictures in their old order.
@@ -89,7 +97,7 @@ def split_dataset(index: DatasetIndex, parts: Mapping[str, float], group: str | 
         ECML PKDD 2011; that its units are groups of pictures is ours [O].
     """
     records = list({record.path: record for record in chain.from_iterable(index.splits.values())}.values())
-    units = _units(records, group)
+    units = _units(records, group, progress)
     chosen = _stratify(units, parts, np.random.default_rng(seed))
     part_of = {position: part for unit, part in zip(units, chosen, strict=True) for position in unit.members}
     splits = {part: [r for n, r in enumerate(records) if part_of[n] == part] for part in parts}
@@ -115,9 +123,14 @@ class _Unit:
     pictures: Counter[int]
 
 
-def _units(records: Sequence[ImageRecord], group: str | None) -> list[_Unit]:
+def _units(
+    records: Sequence[ImageRecord], group: str | None, progress: Callable[[int, int], None] | None
+) -> list[_Unit]:
+    pairs = find_near_duplicates([record.path for record in records], progress)
+    alike = {n: str(g) for g, members in enumerate(group_near_duplicates(pairs, len(records))) for n in members}
+    near = [alike.get(n, f"alone {n}") for n in range(len(records))]
     names = _group_names(records, group) if group is not None else [str(n) for n in range(len(records))]
-    merged = _merge([names, image_hashes(records)])
+    merged = _merge([names, image_hashes(records), near])
     members: dict[int, list[int]] = defaultdict(list)
     for position, root in enumerate(merged):
         members[root].append(position)
