@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from sdgasnet.cli.opening import align_classes
 from sdgasnet.cli.parity import print_report
 from sdgasnet.cli.progress import counting_bar, say
-from sdgasnet.cli.val import align_classes
 from sdgasnet.config.schema import DataConfig, ExportConfig, ParityConfig
 from sdgasnet.data.index import load_dataset
 from sdgasnet.data.records import DatasetIndex

@@ -11,6 +11,7 @@ from sdgasnet.cli.benchmark import benchmark
 from sdgasnet.cli.bundle import bundle_app
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.data_fix import fix
+from sdgasnet.cli.data_leak import leak
 from sdgasnet.cli.data_suspect import suspect
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 data_app.command()(synth)
 data_app.command()(fix)
+data_app.command()(leak)
 data_app.command()(suspect)
 app.add_typer(data_app)
 app.add_typer(model_app)

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from sdgasnet.cli.progress import say
-from sdgasnet.errors import ConfigError, MissingExtraError
+from sdgasnet.data.index import reorder_classes
+from sdgasnet.data.records import DatasetIndex
+from sdgasnet.errors import ConfigError, MissingExtraError, ModelError
 from sdgasnet.runtime.bundle import is_bundle, open_bundle
 from sdgasnet.runtime.deployment import ANY_THREADS, Purpose, open_session
 from sdgasnet.runtime.detector import Detector
@@ -82,3 +84,17 @@ def open_detector(
             raise
         raise MissingExtraError("train", f"Opening {path}, which is no bundle,") from None
     return load_detector(path)
+
+
+def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str) -> DatasetIndex:
+    """The data set with its labels in the model's order of classes.
+
+    Raises:
+        ModelError: Model and data set have different classes.
+    """
+    if set(index.class_names) != set(class_names):
+        raise ModelError(
+            f"The classes differ. {model} knows {list(class_names)}; {index.root} has {list(index.class_names)}. "
+            "Use the model that was trained on these classes."
+        )
+    return reorder_classes(index, class_names)

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sdgasnet.cli.benchmark import open_measurable
-from sdgasnet.cli.opening import PublicKeyOption
+from sdgasnet.cli.opening import PublicKeyOption, align_classes
 from sdgasnet.cli.progress import counting_bar
-from sdgasnet.cli.val import align_classes, percent
+from sdgasnet.cli.tables import percent
 from sdgasnet.config.schema import DataConfig, ParityConfig
 from sdgasnet.data.index import load_dataset, require_split
 from sdgasnet.errors import MissingExtraError, ModelError

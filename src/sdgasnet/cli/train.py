@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sdgasnet.cli.progress import TrainingBars, counting_bar, say
+from sdgasnet.cli.val_folds import fold_run
 from sdgasnet.config.loading import load_recipe
 from sdgasnet.config.schema import Recipe
 from sdgasnet.data.check import require_clean
@@ -136,22 +137,12 @@ def choose_run_path(
     A fold is in the name, so that one name means all folds.
     """
     if name is not None:
-        return runs_dir / (name if fold is None else fold_run(name, fold))
+        return runs_dir / (name if fold is None else fold_run(name, f"{FOLD}{fold}"))
     try:
         from sdgasnet.training.run_folder import next_run_path
     except ModuleNotFoundError:
         raise MissingExtraError("train", "Training") from None
     stem = recipe_file.stem if recipe_file else Path(str(recipe.data.path)).resolve().name
     if fold is not None:
-        return runs_dir / fold_run(stem, fold)
+        return runs_dir / fold_run(stem, f"{FOLD}{fold}")
     return next_run_path(runs_dir, stem)
-
-
-def fold_run(name: str, fold: int) -> str:
-    """Name of the run of a fold.
-
-    Examples:
-        >>> fold_run("steel", 2)
-        'steel-fold2'
-    """
-    return f"{name}-{FOLD}{fold}"

@@ -11,12 +11,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
+from sdgasnet.cli.opening import (
+    PrecisionOption,
+    PublicKeyOption,
+    RuntimeOption,
+    ThreadsOption,
+    align_classes,
+    open_detector,
+)
 from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.cli.tables import percent
+from sdgasnet.cli.val_folds import measure_folds, print_folds
 from sdgasnet.config.schema import DataConfig
-from sdgasnet.data.index import load_dataset, reorder_classes, require_split
-from sdgasnet.data.records import DatasetIndex
-from sdgasnet.errors import ModelError
+from sdgasnet.data.index import load_dataset, require_split
+from sdgasnet.errors import ConfigError
 from sdgasnet.evaluation.figures import require_plotting
 from sdgasnet.evaluation.measure import Measurement, measure
 from sdgasnet.evaluation.operating_point import OperatingCurve
@@ -50,8 +58,25 @@ def val(
         float | None,
         typer.Option("--iou-threshold", min=0.0, max=1.0, help="Of the suppression, instead of the model's own."),
     ] = None,
+    folds: Annotated[
+        bool,
+        typer.Option("--folds", help="MODEL-fold1, MODEL-fold2, ... each on the fold that it was not trained on."),
+    ] = False,
 ) -> None:
     """Measure a model on a labelled data set: AP, precision and recall, confusion."""
+    if folds:
+        if html is not None or plots is not None:
+            raise ConfigError("--folds measures several models; --html and --plots are of one. Leave them out.")
+        settings = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+        measured = measure_folds(
+            model,
+            load_dataset(data, format),
+            lambda run: override_settings(
+                open_detector(run, "throughput", runtime, precision, threads, public_key), settings
+            ),
+        )
+        print(json.dumps(measured, indent=2)) if as_json else print_folds(measured)
+        return
     if html is not None or plots is not None:
         require_plotting()
     detector = override_settings(
@@ -85,20 +110,6 @@ def override_settings(detector: Detector, wanted: dict[str, float | None]) -> De
     for name, value in given.items():
         say(f"{name.replace('_', ' ')} {value:g} instead of the model's {getattr(settings, name):g}")
     return detector.with_settings(settings.model_copy(update=given)) if given else detector
-
-
-def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str) -> DatasetIndex:
-    """The data set with its labels in the model's order of classes.
-
-    Raises:
-        ModelError: Model and data set have different classes.
-    """
-    if set(index.class_names) != set(class_names):
-        raise ModelError(
-            f"The classes differ. {model} knows {list(class_names)}; {index.root} has {list(index.class_names)}. "
-            "Use the model that was trained on these classes."
-        )
-    return reorder_classes(index, class_names)
 
 
 def _print_tables(measurement: Measurement, document: dict[str, Any]) -> None:
@@ -135,13 +146,3 @@ def _best(document: dict[str, Any]) -> str:
         f"best F1 {percent(best['F1'])} at score {best['threshold']:g}: "
         f"precision {percent(best['precision'])}, recall {percent(best['recall'])}"
     )
-
-
-def percent(value: float | None) -> str:
-    """A share as percent with one decimal; a dash where it is not defined.
-
-    Examples:
-        >>> percent(0.4567), percent(None)
-        ('45.7', '–')
-    """
-    return "–" if value is None else f"{100 * value:.1f}"

@@ -31,7 +31,7 @@ class DataConfig(Section):
     """Folder of the data set; relative paths start at the working folder."""
     format: Literal["auto", "voc", "coco", "yolo"] = "auto"
     train_split: str = "train"
-    """`!NAME` takes all splits but that one, as for a fold."""
+    """`not:NAME` takes all splits but that one, as for a fold."""
     train_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the training pictures that is used, drawn with the training's seed: for learning curves."""
     val_split: str = "val"

@@ -20,7 +20,7 @@ InputFormat = Literal["auto", "voc", "coco", "yolo"]
 READERS: dict[Format, Callable[[Path], DatasetIndex]] = {"voc": read_voc, "coco": read_coco, "yolo": read_yolo}
 DETECTORS: dict[Format, Callable[[Path], bool]] = {"voc": is_voc, "coco": is_coco, "yolo": is_yolo}
 
-OTHERS = "!"
+OTHERS = "not:"
 """Before the name of a split: all others."""
 FOLD = "fold"
 """Folds are splits of this name with a number from 1 on."""
@@ -80,14 +80,16 @@ def require_split(index: DatasetIndex, split: str) -> tuple[ImageRecord, ...]:
 
     Args:
         index: The data set.
-        split: Its name; ``!NAME`` are the pictures of all other splits.
+        split: Its name; ``not:NAME`` are the pictures of all other splits.
 
     Raises:
         DataError: There is no such split, or it is empty; the message names those there are.
     """
     if split.startswith(OTHERS):
-        require_split(index, split[1:])
-        records = tuple(r for name, members in index.splits.items() if name != split[1:] for r in members)
+        require_split(index, split.removeprefix(OTHERS))
+        records = tuple(
+            r for name, members in index.splits.items() if name != split.removeprefix(OTHERS) for r in members
+        )
     else:
         records = index.splits.get(split, ())
     if not records:

@@ -129,7 +129,7 @@ def _units(
     pairs = find_near_duplicates([record.path for record in records], progress)
     alike = {n: str(g) for g, members in enumerate(group_near_duplicates(pairs, len(records))) for n in members}
     near = [alike.get(n, f"alone {n}") for n in range(len(records))]
-    names = _group_names(records, group) if group is not None else [str(n) for n in range(len(records))]
+    names = group_names(records, group) if group is not None else [str(n) for n in range(len(records))]
     merged = _merge([names, image_hashes(records), near])
     members: dict[int, list[int]] = defaultdict(list)
     for position, root in enumerate(merged):
@@ -144,7 +144,17 @@ def _labels(record: ImageRecord) -> set[int]:
     return {thing.label for thing in record.objects} or {BACKGROUND}
 
 
-def _group_names(records: Sequence[ImageRecord], group: str) -> list[str]:
+def group_names(records: Sequence[ImageRecord], group: str) -> list[str]:
+    """Group of each picture, from its file name.
+
+    Args:
+        records: Pictures.
+        group: Regular expression; its first capture group (or the whole match) names the group.
+
+    Raises:
+        ConfigError: The expression is malformed.
+        DataError: It doesn't match every name.
+    """
     try:
         pattern = re.compile(group)
     except re.error as error:
