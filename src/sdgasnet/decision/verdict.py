@@ -63,7 +63,8 @@ def decide_picture(
         ('scratches 0.71 >= 0.42, 3.1 mm >= 2.0 mm',)
     """
     thresholds = rules.score_thresholds(class_names, model_threshold)
-    counted = counting(detections, class_names, rules) & (detections.scores >= thresholds[detections.labels])
+    counted = detections.scores >= thresholds[detections.labels]
+    counted[counted] = counting(detections.where(counted), class_names, rules)
     found = np.bincount(detections.labels[counted], minlength=len(class_names))
     reasons = []
     for label in np.flatnonzero(found).tolist():
@@ -140,7 +141,9 @@ def counting(detections: Detections, class_names: Sequence[str], rules: Decision
     min_area = np.array([rule.min_area for rule in per_class])[detections.labels]
     min_length = np.array([rule.min_length for rule in per_class])[detections.labels]
     large = (sides.prod(axis=1) >= min_area) & (sides.max(axis=1, initial=0.0) >= min_length)
-    return np.asarray(large & _in_place(detections, rules))
+    counted: NDArray[np.bool_] = large
+    counted[large] = _in_place(detections.where(large), rules)
+    return counted
 
 
 def _sides(detections: Detections) -> NDArray[np.float64]:
