@@ -132,7 +132,7 @@ def test_rules_go_into_a_new_bundle_and_are_applied(
     assert code == 0
     assert said.endswith("sign it again")
     told = run(place, monkeypatch, capsys, "bundle", "info", new)[1]
-    assert "signed no rules decision.yaml default: score_threshold: 1.0" in told
+    assert "signed no rules decision.yaml default: {score_threshold: 1.0}" in told
     code, said = run(place, monkeypatch, capsys, "predict", new, "data/images/val", "--no-images", "--fail-on-ng")
     assert (code, "2 verdicts: 2 OK, 0 NG" in said) == (0, True)
 

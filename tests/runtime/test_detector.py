@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.decision.rules import ClassRule, DecisionRules
-from sdgasnet.errors import ConfigError, ImageError
+from sdgasnet.errors import ConfigError, ImageError, ModelError
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import to_coco_results, to_csv_rows, to_objects, to_yolo
 from sdgasnet.runtime.session import ModelSpec, RawOutputs
@@ -130,3 +130,15 @@ def test_rules_stay_with_other_settings_and_have_to_fit_the_model() -> None:
         detector.with_rules(DecisionRules(classes={"brigth": ClassRule()}))
     with pytest.raises(ConfigError, match="at most 3 detections"):
         detector.with_settings(DetectionConfig(max_detections=3))
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_network_that_gives_no_numbers_finds_nothing_ok(part: int) -> None:
+    class Broken(BrightestQuarter):
+        def run(self, batch: NDArray[np.unsignedinteger[Any]]) -> RawOutputs:
+            outputs = super().run(batch)
+            outputs[part][0, 1, 1] = np.nan
+            return outputs
+
+    with pytest.raises(ModelError, match="no numbers"):
+        Detector(Broken(), rules=DecisionRules()).inspect(picture((64, 96)))

@@ -111,7 +111,7 @@ def require_reachable_counts(rules: DecisionRules, settings: DetectionConfig, or
 def dump_rules(rules: DecisionRules) -> str:
     """YAML that :func:`parse_rules` reads back unchanged, without the keys that hold their defaults."""
     values = rules.model_dump(mode="json", exclude_defaults=True)
-    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
     return text
 
 

@@ -12,7 +12,7 @@ from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.decision.rules import DecisionRules
 from sdgasnet.decision.rules_file import require_classes, require_reachable_counts
 from sdgasnet.decision.verdict import Verdict, decide_picture
-from sdgasnet.errors import ImageError
+from sdgasnet.errors import ImageError, ModelError
 from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import ResizeMap
@@ -94,6 +94,7 @@ class Detector:
 
         Raises:
             ImageError: The picture has another number of channels or pixel type.
+            ModelError: The network gives no numbers.
         """
         return next(self.detect_all([image], batch_size=1, score_threshold=score_threshold))
 
@@ -183,6 +184,12 @@ class Detector:
         resize_map: ResizeMap,
         score_threshold: float | None,
     ) -> Detections:
+        # What is not a number is over no threshold: without this, a broken model would find every part OK.
+        if not np.isfinite(scores.max(initial=0.0) + boxes.max(initial=0.0)):
+            raise ModelError(
+                f"The network of {self.spec.name} gave boxes or scores that are no numbers. Compare it with the "
+                "trained model (sdgasnet parity), or run it in another precision or runtime."
+            )
         settings = self.spec.detection
         floor = settings.score_threshold if score_threshold is None else score_threshold
         return decode_detections(boxes, scores, resize_map, settings, floor)
