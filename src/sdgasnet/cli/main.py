@@ -13,6 +13,7 @@ from sdgasnet.cli.data import data_app
 from sdgasnet.cli.data_fix import fix
 from sdgasnet.cli.data_leak import leak
 from sdgasnet.cli.data_suspect import suspect
+from sdgasnet.cli.data_tools import export_boxes, import_boxes
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
 from sdgasnet.cli.experiment import experiment_app
@@ -36,6 +37,8 @@ data_app.command()(synth)
 data_app.command()(fix)
 data_app.command()(leak)
 data_app.command()(suspect)
+data_app.command("export")(export_boxes)
+data_app.command("import")(import_boxes)
 app.add_typer(data_app)
 app.add_typer(model_app)
 app.add_typer(bundle_app)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from sdgasnet.data.layout import build_index, read_text, relative_name
 from sdgasnet.data.records import FARTHEST, DatasetIndex, Finding, ImageRecord, ObjectRecord
+from sdgasnet.data.safe_xml import parse_xml
 from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import find_images
 
@@ -87,13 +88,6 @@ class _Annotation:
     objects: tuple[_Object, ...]
 
 
-class _WithoutDoctype(ElementTree.TreeBuilder):
-    """Refuses document type definitions: annotations need none, and entities that expand fill the memory."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise ValueError("it holds a document type definition, which annotations do not need")
-
-
 def _pictures(folder: Path, root: Path, findings: list[Finding]) -> dict[str, Path]:
     pictures: dict[str, Path] = {}
     for path in find_images(folder):
@@ -124,7 +118,7 @@ def _read_annotation(path: Path, root: Path, findings: list[Finding]) -> _Annota
 
 
 def _parse(data: bytes) -> _Annotation:
-    tree = ElementTree.fromstring(data, ElementTree.XMLParser(target=_WithoutDoctype()))
+    tree = parse_xml(data)
     if tree.tag != "annotation":
         raise ValueError(f"its root is <{tree.tag}>, expected <annotation>")
     height, width, depth = (_whole(tree, f"size/{side}") for side in ("height", "width", "depth"))
