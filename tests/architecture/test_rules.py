@@ -16,7 +16,7 @@ from sdgasnet.config.schema import Recipe
 PACKAGE = Path(sdgasnet.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HOMES_OF_DEFAULTS = {"schema.py", "presets.py"}
-ABOVE_THE_WALL = ("config", "imaging", "data", "runtime", "evaluation", "experiments")
+ABOVE_THE_WALL = ("config", "imaging", "data", "decision", "runtime", "evaluation", "experiments")
 
 
 def recipe_fields() -> set[str]:

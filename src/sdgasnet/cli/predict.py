@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,43 +10,32 @@ from functools import partial
 from glob import glob
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cv2
 import typer
 
 from sdgasnet.cli.background import BackgroundWriter
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
+from sdgasnet.cli.predict_files import DetectionFiles, Outcome
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.decision.draw import draw_verdict
 from sdgasnet.decision.parts import PartTally
-from sdgasnet.decision.rules import DecisionRules
 from sdgasnet.decision.rules_file import read_rules
 from sdgasnet.decision.verdict import UNREADABLE, Verdict
 from sdgasnet.errors import ConfigError, ImageError, OutputError
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images, read_image
-from sdgasnet.output import GrowingFile, write_bytes, write_text
+from sdgasnet.output import write_bytes, write_text
 from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.deployment import ANY_THREADS
 from sdgasnet.runtime.detector import Detector, Inspection
-from sdgasnet.runtime.results import (
-    CSV_HEADER,
-    PARTS_CSV_HEADER,
-    to_coco_results,
-    to_csv_rows,
-    to_objects,
-    to_part_row,
-    to_yolo,
-)
+from sdgasnet.runtime.results import PARTS_CSV_HEADER, to_part_row, to_yolo
 
 EXIT_UNREADABLE, EXIT_NG = 1, 3
 SHOWN_NAMES = 10
 READ_AHEAD = 8
 """Pictures that are held before the network."""
-
-Outcome = tuple[Image, Inspection] | ImageError
-"""What became of one picture."""
 
 
 @dataclass
@@ -104,6 +92,7 @@ def predict(
     detector = open_detector(
         model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
     )
+    replaces = rules is not None and detector.spec.rules is not None
     if rules is not None:
         detector = detector.with_rules(read_rules(rules, detector.spec.class_names))
     decided = detector.spec.rules
@@ -127,10 +116,10 @@ def predict(
     if decided is not None:
         head["rules"] = decided.model_dump(mode="json")
         head["rules_from"] = detector.spec.name if rules is None else str(rules)
-        say(f"rules: {head['rules_from']}")
+        say(f"rules: {head['rules_from']}" + (" instead of the model's" if replaces else ""))
     tally = Tally(parts=None if decided is None else PartTally(decided))
     with ExitStack() as stack:
-        writers = _Writers(stack, head, decided, as_json, as_csv, as_coco)
+        writers = DetectionFiles(stack, head, decided, as_json, as_csv, as_coco)
         with counting_bar("detecting") as advance:
             # Reading the next pictures and writing the last ones goes on beside the network.
             read = partial(read_or_error, channels=detector.spec.channels)
@@ -265,82 +254,6 @@ def draw_and_write(path: Path, image: Image, inspection: Inspection, detector: D
     if not done:
         raise OutputError(f"{path} can't be encoded as PNG.")
     write_bytes(path, data.tobytes())
-
-
-class _Writers:
-    """JSON, CSV and COCO files that grow picture by picture."""
-
-    def __init__(
-        self,
-        stack: ExitStack,
-        head: dict[str, Any],
-        rules: DecisionRules | None,
-        json_file: Path | None,
-        csv_file: Path | None,
-        coco: Path | None,
-    ) -> None:
-        def opened(path: Path | None) -> GrowingFile | None:
-            return None if path is None else stack.enter_context(GrowingFile(path))
-
-        self._class_names = head["class_names"]
-        self._rules = rules
-        self._json, self._csv, self._coco = opened(json_file), opened(csv_file), opened(coco)
-        self._pictures = 0
-        self._coco_rows = 0
-        if self._json is not None:
-            self._json.write(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "pictures": [')
-        if self._csv is not None:
-            self._csv.write(CSV_HEADER)
-        if self._coco is not None:
-            self._coco.write("[")
-
-    def add(self, file: str, outcome: Outcome) -> None:
-        """One more picture; COCO's ``image_id`` is its number, counted from 1."""
-        self._pictures += 1
-        if self._json is not None:
-            entry = picture_entry(file, outcome, self._class_names, self._rules)
-            self._json.write((",\n  " if self._pictures > 1 else "\n  ") + json.dumps(entry))
-        if isinstance(outcome, ImageError):
-            return
-        found = outcome[1].detections
-        if self._csv is not None:
-            self._csv.write(to_csv_rows(file, found, self._class_names))
-        if self._coco is not None:
-            for row in to_coco_results(self._pictures, file, found):
-                self._coco.write((",\n" if self._coco_rows else "\n") + json.dumps(row))
-                self._coco_rows += 1
-
-    def finish(self, parts: PartTally | None) -> None:
-        """Write the ends, with the verdicts of parts in the JSON file."""
-        if self._json is not None:
-            self._json.write("\n ]")
-            if parts is not None:
-                entries = [json.dumps(part._asdict()) for part in parts] if parts.grouped else []
-                if entries:
-                    self._json.write(',\n "parts": [\n  ' + ",\n  ".join(entries) + "\n ]")
-                self._json.write(f',\n "OK": {parts.ok},\n "NG": {parts.ng}')
-            self._json.write("\n}\n")
-        if self._coco is not None:
-            self._coco.write("\n]\n")
-
-
-def picture_entry(
-    file: str, outcome: Outcome, class_names: Sequence[str], rules: DecisionRules | None
-) -> dict[str, Any]:
-    """A picture in the JSON file: its size and detections, or its error; with rules also the verdict."""
-    if isinstance(outcome, ImageError):
-        entry: dict[str, Any] = {"file": file, "error": str(outcome)}
-        verdict = UNREADABLE if rules is not None else None
-        objects = []
-    else:
-        found, verdict = outcome[1].detections, outcome[1].verdict
-        objects = to_objects(found, class_names)
-        entry = {"file": file, "size": list(found.source_size), "detections": objects}
-    if rules is not None and verdict is not None:
-        entry |= {"part": rules.part_of(file), "verdict": verdict.word, "reasons": list(verdict.reasons)}
-        for thing, counts in zip(objects, verdict.counted.tolist(), strict=True):
-            thing["counts"] = counts
-    return entry
 
 
 def _count(tally: Tally, file: str, outcome: Outcome) -> None:
