@@ -271,6 +271,20 @@ class ExportConfig(Section):
     """More than this, and the most sensitive layers stay in float."""
 
 
+class CalibrationConfig(Section):
+    """How thresholds of OK and NG are chosen; not a part of recipes, but the home of its defaults."""
+
+    split: str = "calibration"
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Of every bound."""
+    stated_escape_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """Told is how many bad parts it takes to state this, where no rate is asked for."""
+    own_threshold_parts: PositiveInt = 30
+    """Bad parts that show a class, from which on it gets a threshold of its own; the others share one."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the halves: thresholds are chosen on one, bounds are computed on the other."""
+
+
 class Recipe(Section):
     """One training run, complete: what a checkpoint carries and a run folder records."""
 
