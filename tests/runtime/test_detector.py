@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.decision.rules import ClassRule, DecisionRules
+from sdgasnet.decision.verdict import ng_scores
 from sdgasnet.errors import ConfigError, ImageError, ModelError
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.results import to_coco_results, to_csv_rows, to_objects, to_yolo
@@ -142,3 +143,31 @@ def test_a_network_that_gives_no_numbers_finds_nothing_ok(part: int) -> None:
 
     with pytest.raises(ModelError, match="no numbers"):
         Detector(Broken(), rules=DecisionRules()).inspect(picture((64, 96)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_thresholds_are_chosen_from_is_what_is_decided_by(seed: int) -> None:
+    """Calibration looks at detections down to a low score; the line only at those over its thresholds."""
+    draw = np.random.default_rng(seed)
+
+    class Crowd(BrightestQuarter):
+        def run(self, batch: NDArray[np.unsignedinteger[Any]]) -> RawOutputs:
+            corners = draw.uniform(0, 60, (1, 3000, 2))
+            boxes = np.concatenate([corners, corners + draw.uniform(2, 30, (1, 3000, 2))], axis=2)
+            scores = draw.uniform(0, 1, (1, 3000, 2)) ** 4
+            return RawOutputs(boxes.astype(np.float32), scores.astype(np.float32), np.zeros((1, 1), np.float32))
+
+    rules = DecisionRules(default=ClassRule(min_length=25, max_count=2))
+    image, names = picture((64, 96)), SPEC.class_names
+    state = draw.bit_generator.state
+    chosen_from = ng_scores(Detector(Crowd()).detect(image, 0.001), names, rules)
+    assert (chosen_from > 0).all()
+    for label, name in enumerate(names):
+        score = np.float32(chosen_from[label])
+        for threshold, word in ((score, "NG"), (np.nextafter(score, np.float32(2)), "OK")):
+            never = {other: ClassRule(score_threshold=1.0) for other in names if other != name}
+            one = rules.model_copy(update={"classes": never}).with_thresholds({name: float(threshold)})
+            draw.bit_generator.state = state
+            verdict = Detector(Crowd()).with_rules(one).inspect(image).verdict
+            assert verdict is not None
+            assert verdict.word == word
