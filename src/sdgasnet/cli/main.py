@@ -9,6 +9,7 @@ import typer
 from sdgasnet import __version__
 from sdgasnet.cli.benchmark import benchmark
 from sdgasnet.cli.bundle import bundle_app
+from sdgasnet.cli.calibrate import calibrate
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.data_fix import fix
 from sdgasnet.cli.data_leak import leak
@@ -48,6 +49,7 @@ app.command()(distill)
 app.command()(export)
 app.command()(parity)
 app.command()(val)
+app.command()(calibrate)
 app.command()(predict)
 app.command()(benchmark)
 app.command()(tune)

@@ -14,6 +14,7 @@ from sdgasnet.errors import ConfigError, MissingExtraError, ModelError
 from sdgasnet.runtime.bundle import is_bundle, open_bundle
 from sdgasnet.runtime.deployment import ANY_THREADS, Purpose, open_session
 from sdgasnet.runtime.detector import Detector
+from sdgasnet.runtime.training_pictures import training_digests
 from sdgasnet.runtime.tuning import choose_deployment
 
 RuntimeOption = Annotated[
@@ -98,3 +99,16 @@ def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str)
             "Use the model that was trained on these classes."
         )
     return reorder_classes(index, class_names)
+
+
+def known_training_pictures(path: Path) -> frozenset[str] | None:
+    """SHA-256 of the pictures that a bundle, model file or run was trained on; None if it does not know them.
+
+    Raises:
+        ModelError: The model can't be opened.
+    """
+    if is_bundle(path):
+        return training_digests(open_bundle(path))
+    from sdgasnet.models.checkpoint import read_model
+
+    return frozenset(read_model(path).image_hashes) - {""} or None

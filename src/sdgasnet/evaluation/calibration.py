@@ -31,8 +31,8 @@ SOURCES: dict[Method, str] = {
     "held-out half": "Thresholds chosen on one half of the parts, exact bounds on the other: Clopper, Pearson, "
     "Biometrika 26, 1934",
     "learn then test": "Threshold chosen and guaranteed on the same bad parts: Angelopoulos et al., Learn then "
-    "Test, 2021, fixed-sequence testing with binomial p-values; bounds of classes and sizes hold at all thresholds "
-    "at once: Massart, Annals of Probability 18, 1990; overkill exact on the good parts, which chose nothing",
+    "Test, 2021, fixed-sequence testing with binomial p-values; bounds of classes and sizes hold at all "
+    "thresholds at once: Massart, Annals of Probability 18, 1990; overkill exact on the good parts, which chose nothing",
 }
 
 
@@ -318,8 +318,8 @@ def _notes(parts: LabelledParts, learning: LabelledParts, settings: CalibrationC
     notes = []
     if unseen := [name for name, number in zip(parts.class_names, shown.tolist(), strict=True) if not number]:
         notes.append(
-            f"No bad part that thresholds were chosen on shows {', '.join(unseen)}: it has the shared threshold, and "
-            "nothing is known of how it is found."
+            f"No bad part that thresholds were chosen on shows {', '.join(unseen)}: it has the shared "
+            "threshold, and nothing is known of how it is found."
         )
     if len(np.unique(learning.best_scores[learning.best_scores > NEVER])) <= 1:
         notes.append("All parts that score at all score the same: no threshold tells bad from good.")

@@ -17,6 +17,7 @@ from sdgasnet.models.deploy import deploy
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.bundle import GRAPH_NAME, Bundle
 from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
+from sdgasnet.runtime.training_pictures import TRAINING_NAME, list_digests
 
 CARD_NAME = "README.md"
 
@@ -51,6 +52,8 @@ def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Man
         CARD_NAME: write_card(manifest).encode(),
         **build_reference(TorchSession(model, name), reference_pictures(config.channels)),
     }
+    if model.image_hashes:
+        files[TRAINING_NAME] = list_digests(model.image_hashes)
     return manifest, files
 
 
@@ -68,12 +71,11 @@ def seal(bundle: Bundle, report: ParityReport) -> Bundle:
 
 def describe_training(model: ModelFile) -> Training:
     """Epochs, figures, and one digest over all training pictures."""
-    joined = "\n".join(sorted(model.image_hashes)).encode()
     return Training(
         epochs=model.epoch,
         metrics=model.metrics,
         pictures=len(model.image_hashes),
-        pictures_digest=hashlib.sha256(joined).hexdigest(),
+        pictures_digest=hashlib.sha256(list_digests(model.image_hashes)).hexdigest(),
     )
 
 
