@@ -77,8 +77,8 @@ def calibrate(
         str | None,
         typer.Option(
             "--group",
-            help="Regular expression on the file name: parts with an equal first capture group (or match), such as "
-            "a coil or lot, come into one half. Only with costs.",
+            help="Regular expression on the file name: parts with an equal first capture group (or match), such "
+            "as a coil or lot, come into one half. Only with costs.",
         ),
     ] = None,
     rules: Annotated[
@@ -93,8 +93,8 @@ def calibrate(
 ) -> None:
     """Choose the thresholds of OK and NG, by cost or for an escape rate, and bound what they let through.
 
-    By cost: thresholds are chosen on one half of the parts, and bounds are from the other. For a rate: one threshold
-    for all classes, chosen and guaranteed on all parts. Pictures that the model was trained on are refused.
+    By cost: thresholds are chosen on one half of the parts, and bounds are from the other. For a rate: one
+    threshold for all classes, chosen and guaranteed on all parts. Pictures of the model's training are refused.
     """
     costs = _require_aim(escape_cost, overkill_cost, bad_share, max_escape_rate, group)
     _require_share("--confidence", confidence)
@@ -118,7 +118,7 @@ def calibrate(
         assert max_escape_rate is not None
         made = calibrate_by_rate(parts, base, max_escape_rate, settings)
     head = {
-        "model": spec.name,
+        "model": str(model),
         "data": str(data),
         "split": split,
         "good": None if good is None else str(good),
@@ -145,17 +145,17 @@ def _require_aim(
 ) -> Costs | None:
     """Either costs or a rate; None for a rate."""
     if rate is not None:
-        if not (escape is overkill is bad_share is group is None):
+        if any(value is not None for value in (escape, overkill, bad_share, group)):
             raise ConfigError(
-                "--max-escape-rate goes without --escape-cost, --overkill-cost, --bad-share and --group: thresholds "
-                "are chosen by costs or for a rate."
+                "--max-escape-rate goes without --escape-cost, --overkill-cost, --bad-share and --group: "
+                "thresholds are chosen by costs or for a rate."
             )
         _require_share("--max-escape-rate", rate)
         return None
     if escape is None or overkill is None:
         raise ConfigError(
-            "What are thresholds to be chosen by? Give --escape-cost and --overkill-cost (only their ratio matters: "
-            "100 and 1), or --max-escape-rate 0.01."
+            "What are thresholds to be chosen by? Give --escape-cost and --overkill-cost (only their ratio "
+            "matters: 100 and 1), or --max-escape-rate 0.01."
         )
     if not escape + overkill > 0 or max(escape, overkill) == float("inf"):
         raise ConfigError("--escape-cost and --overkill-cost: expected finite numbers, one of them over 0.")
@@ -192,9 +192,9 @@ def _refuse_training_pictures(model: Path, records: Sequence[ImageRecord]) -> bo
     ]
     if trained:
         raise DataError(
-            f"{len(trained)} of {len(records)} pictures were in the training of {model}, the first is {trained[0]}. "
-            "The model knows them by heart, so that thresholds from them would let defects through. Keep a split of "
-            "its own: sdgasnet data split --parts train=0.7,val=0.1,calibration=0.2"
+            f"{len(trained)} of {len(records)} pictures were in the training of {model}, the first is "
+            f"{trained[0]}. The model knows them by heart, so that thresholds from them would let defects through. "
+            "Keep a split of its own: sdgasnet data split --parts train=0.7,val=0.1,calibration=0.2"
         )
     return True
 

@@ -32,7 +32,8 @@ SOURCES: dict[Method, str] = {
     "Biometrika 26, 1934",
     "learn then test": "Threshold chosen and guaranteed on the same bad parts: Angelopoulos et al., Learn then "
     "Test, 2021, fixed-sequence testing with binomial p-values; bounds of classes and sizes hold at all "
-    "thresholds at once: Massart, Annals of Probability 18, 1990; overkill exact on the good parts, which chose nothing",
+    "thresholds at once: Massart, Annals of Probability 18, 1990; overkill exact on the good parts, which chose "
+    "nothing",
 }
 
 

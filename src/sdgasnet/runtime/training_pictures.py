@@ -9,8 +9,8 @@ from sdgasnet.errors import ModelError
 from sdgasnet.runtime.bundle import Bundle
 
 TRAINING_NAME = "training_pictures.txt"
-"""Digests of the training pictures, one a line, sorted; ``training.pictures_digest`` of the manifest is its SHA-256.
-In bundles of models that know them."""
+"""Digests of the training pictures, one a line, sorted; ``training.pictures_digest`` of the manifest is its
+SHA-256. In bundles of models that know them."""
 
 
 def list_digests(digests: Iterable[str]) -> bytes:
