@@ -166,7 +166,7 @@ def test_report_as_json(checked):
     document = json.loads(json.dumps(checked((1, 1, 60, 40)).to_json()))
     assert document["statistics"]["splits"]["train"]["class_boxes"] == {"pit": 1}
     assert document["statistics"]["boxes"]["near_border"]["1"] == 1
-    assert {"severity", "kind", "where", "message"} == set(document["findings"][0])
+    assert {"severity", "kind", "where", "message", "others"} == set(document["findings"][0])
 
 
 def test_errors_stop_and_are_listed(make_voc, xml, thing, tmp_path):
@@ -190,3 +190,15 @@ def test_a_set_that_passed_is_not_looked_at_again(make_voc, xml, thing, tmp_path
 def test_no_place_for_the_note_is_no_error(make_voc, xml, thing, tmp_path):
     (tmp_path / "file").write_text("")
     require_clean(load_dataset(make_voc({"a": xml(thing("pit", (5, 5, 20, 20)))})), tmp_path / "file" / "passed")
+
+
+def test_statistics_of_a_class(make_yolo) -> None:
+    root = make_yolo({"train": {"a": "0 0.5 0.5 0.2 0.4\n0 0.1 0.5 0.2 0.2\n"}})
+    index = load_dataset(root)
+    report = check_dataset(index)
+    height, width = next(iter(report.facts.values())).size
+    of = report.statistics.classes[index.class_names[0]]
+    assert (of.boxes, of.at_border) == (2, 1)
+    assert of.aspect_quantiles[0] == pytest.approx(0.2 * width / (0.4 * height), abs=0.01)
+    assert of.side_quantiles[-1] == pytest.approx((0.2 * width * 0.4 * height) ** 0.5, abs=0.01)
+    assert report.statistics.classes[index.class_names[1]].side_quantiles == ()

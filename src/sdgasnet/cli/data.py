@@ -21,6 +21,9 @@ from sdgasnet.data.records import DatasetIndex, Finding
 from sdgasnet.data.split import parse_parts, split_dataset
 from sdgasnet.data.statistics import SplitStatistics, Statistics, count_split
 from sdgasnet.data.write import describe_loss, write_dataset
+from sdgasnet.evaluation.data_page import build_data_page
+from sdgasnet.evaluation.figures import require_plotting
+from sdgasnet.output import write_text
 
 EXAMPLES = 3
 DEFAULT_FORMAT = DataConfig().format
@@ -49,15 +52,23 @@ def _data() -> None:
 def check(
     path: DataPath,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with plots and the pictures to look at, one file.")
+    ] = None,
     format: FormatOption = DEFAULT_FORMAT,
 ) -> None:
     """Look for what is wrong or odd in pictures and labels.
 
     Exit code 0: no errors (there may be warnings); 1: errors; 2: not usable as a data set.
     """
+    if html is not None:
+        require_plotting()
     index = load_dataset(path, format)
     with counting_bar("checking pictures") as advance:
         report = check_dataset(index, advance, near_duplicates=True)
+    if html is not None:
+        write_text(html, build_data_page(index, report))
+        say(f"page: {html}")
     if as_json:
         print(json.dumps(_as_json(index, report), indent=1))
     else:
@@ -188,7 +199,7 @@ def _finding_table(findings: tuple[Finding, ...]) -> Table:
     table.add_column("count", justify="right")
     table.add_column("what, where")
     for (severity, kind), members in kinds.items():
-        lines = [m.message if m.where == "." else f"{m.where}: {m.message}" for m in members[:EXAMPLES]]
+        lines = [found.text for found in members[:EXAMPLES]]
         if len(members) > EXAMPLES:
             lines.append(f"... and {len(members) - EXAMPLES} more (all of them with --json)")
         table.add_row(Text(f"{severity}\n{kind}", STYLES[severity]), str(len(members)), Text("\n".join(lines)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,12 @@ class CheckReport:
     Attributes:
         findings: Most severe first, then in the order they were met.
         statistics: Numbers over the set.
+        facts: What the check saw of each readable picture, by file.
     """
 
     findings: tuple[Finding, ...]
     statistics: Statistics
+    facts: Mapping[Path, PictureFacts]
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -42,8 +44,11 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain lists, mappings, numbers and texts."""
-        return dataclasses.asdict(self)
+        """Findings and statistics as plain lists, mappings, numbers and texts."""
+        return {
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "statistics": dataclasses.asdict(self.statistics),
+        }
 
 
 def check_dataset(
@@ -85,7 +90,7 @@ def check_dataset(
     statistics = compute_statistics(index, facts)
     findings += check_set(index, facts, statistics)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return CheckReport(tuple(findings), statistics)
+    return CheckReport(tuple(findings), statistics, facts)
 
 
 def require_clean(index: DatasetIndex, passed_folder: Path, progress: Progress | None = None) -> None:

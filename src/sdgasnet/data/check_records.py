@@ -115,6 +115,7 @@ def check_identical(index: DatasetIndex, facts: Mapping[Path, PictureFacts]) -> 
 def _identical(members: Sequence[tuple[str, ImageRecord]], facts: Mapping[Path, PictureFacts]) -> Finding:
     (_, first), *_ = members
     places = ", ".join(f"{record.name} ({split})" for split, record in members)
+    others = tuple(record.name for _, record in members[1:])
     same_bytes = len({facts[record.path].file_hash for _, record in members}) == 1
     measure = "byte for byte" if same_bytes else "pixel for pixel"
     differ = "; their labels differ" if len({frozenset(record.objects) for _, record in members}) > 1 else ""
@@ -122,8 +123,9 @@ def _identical(members: Sequence[tuple[str, ImageRecord]], facts: Mapping[Path, 
         message = (
             f"The same picture {measure} in several splits, which makes measurements too good: {places}{differ}."
         )
-        return Finding("error", "picture-across-splits", first.name, message)
-    return Finding("warning", "duplicate-picture", first.name, f"The same picture {measure}: {places}{differ}.")
+        return Finding("error", "picture-across-splits", first.name, message, others)
+    message = f"The same picture {measure}: {places}{differ}."
+    return Finding("warning", "duplicate-picture", first.name, message, others)
 
 
 def check_near_duplicates(
@@ -149,12 +151,13 @@ def check_near_duplicates(
         )
         more = f" and {len(named) - len(shown)} more" if len(shown) < len(named) else ""
         places = ", ".join(shown) + more
-        first = members[group[0]][1].name
+        first, *others = (members[n][1].name for n in group)
         if len(splits) > 1:
             message = f"The same piece of surface in several splits, which makes measurements too good: {places}."
-            yield Finding("error", "near-duplicates-across-splits", first, message)
+            yield Finding("error", "near-duplicates-across-splits", first, message, tuple(others))
         else:
-            yield Finding("note", "near-duplicates", first, f"The same piece of surface: {places}.")
+            message = f"The same piece of surface: {places}."
+            yield Finding("note", "near-duplicates", first, message, tuple(others))
 
 
 def _sides(size: tuple[int, int]) -> str:

@@ -18,6 +18,11 @@ REPEATED_SHARE = 0.1
 IMBALANCE = 10
 """Times that the largest class may outnumber the smallest before it is said."""
 EXAMPLES = 3
+LIGHT_SHIFT = 0.5
+"""Difference of mean brightness or contrast to train, in standard deviations of train, from which a split looks
+different."""
+FEW_PICTURES = 20
+"""Splits of fewer pictures differ by chance."""
 
 
 def check_set(
@@ -161,8 +166,19 @@ def _pictures(
         yield Finding("note", "speckled-pictures", WHERE, message)
 
 
+def _splits(index: DatasetIndex, _: Mapping[Path, PictureFacts], statistics: Statistics) -> Iterator[Finding]:
+    for split, light in statistics.light.items():
+        for what, shift in (("brightness", light.brightness_shift), ("contrast", light.contrast_shift)):
+            if shift is not None and abs(shift) > LIGHT_SHIFT and len(index.splits[split]) >= FEW_PICTURES:
+                message = (
+                    f"'{split}' does not look like train: its mean {what} differs by {shift:+.2f} standard "
+                    "deviations of train. Figures measured on it may not hold for pictures as in train."
+                )
+                yield Finding("warning", "split-looks-different", WHERE, message)
+
+
 _Look = Callable[[DatasetIndex, Mapping[Path, PictureFacts], Statistics], Iterator[Finding]]
-_LOOKS: tuple[_Look, ...] = (_classes, _contents, _boxes, _pictures)
+_LOOKS: tuple[_Look, ...] = (_classes, _contents, _boxes, _pictures, _splits)
 
 
 def _records(index: DatasetIndex) -> list[ImageRecord]:

@@ -34,6 +34,8 @@ class PictureFacts:
         pixel_hash: Hash of the decoded pixels; equal for one picture in two formats without loss.
         black_corners: All four corners are black and the rest is not, as after a rotation.
         speckled: Holds isolated pixels that differ much from their surroundings, as salt-and-pepper noise does.
+        brightness: Mean grey, share of full scale.
+        contrast: Standard deviation of grey, share of full scale.
     """
 
     size: tuple[int, int]
@@ -44,6 +46,8 @@ class PictureFacts:
     pixel_hash: str
     black_corners: bool
     speckled: bool
+    brightness: float
+    contrast: float
 
 
 def examine_picture(path: Path) -> PictureFacts:
@@ -54,6 +58,7 @@ def examine_picture(path: Path) -> PictureFacts:
     """
     pixels = read_image(path, 3)
     channels, _, equal = stored_layout(path)
+    grey, full = pixels.mean(axis=2, dtype=np.float32), full_scale(pixels.dtype)
     return PictureFacts(
         size=(pixels.shape[0], pixels.shape[1]),
         channels=channels,
@@ -63,6 +68,8 @@ def examine_picture(path: Path) -> PictureFacts:
         pixel_hash=hashlib.sha256(repr((pixels.shape, pixels.dtype)).encode() + pixels.tobytes()).hexdigest(),
         black_corners=has_black_corners(pixels),
         speckled=is_speckled(pixels),
+        brightness=float(grey.mean() / full),
+        contrast=float(grey.std() / full),
     )
 
 

@@ -67,12 +67,19 @@ class Finding:
         kind: Short stable name, for example ``"duplicate-box"``.
         where: Picture or annotation it is about, as a path below the data set's folder.
         message: What was found and what was expected.
+        others: Names of other pictures that it is about.
     """
 
     severity: Severity
     kind: str
     where: str
     message: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The message, with the place before it where it doesn't name it itself."""
+        return self.message if self.where == "." or self.where in self.message else f"{self.where}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from sdgasnet.data.records import DatasetIndex, ImageRecord, ObjectRecord
 SMALL_AREA, MEDIUM_AREA = 32**2, 96**2
 """Limits of COCO's small and medium objects, square pixels."""
 BORDER_DISTANCES = (1, 2, 3)
+TRAIN = "train"
+"""Split that others are compared with."""
 LARGE_SHARE = 0.9
 """Share of the picture over which a box says little more than that something is there."""
 
@@ -68,6 +70,42 @@ class BoxStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassStatistics:
+    """Boxes of one class.
+
+    Attributes:
+        boxes: How many.
+        side_quantiles: Smallest, 5 %, median, 95 % and largest square root of the area in pixels; empty without
+            boxes.
+        aspect_quantiles: The same of width divided by height.
+        at_border: Boxes that touch the picture's border and so may be cut by it.
+    """
+
+    boxes: int
+    side_quantiles: tuple[float, ...]
+    aspect_quantiles: tuple[float, ...]
+    at_border: int
+
+
+@dataclass(frozen=True, slots=True)
+class LightStatistics:
+    """Light of the pictures of one split, and how far it is from that of ``train``.
+
+    Attributes:
+        brightness: Mean and standard deviation of the pictures' mean grey, shares of full scale.
+        contrast: The same of the standard deviation of their grey.
+        brightness_shift: Difference of the means to ``train``, in standard deviations of ``train``; None for
+            ``train`` itself or without it.
+        contrast_shift: The same of the contrast.
+    """
+
+    brightness: tuple[float, float]
+    contrast: tuple[float, float]
+    brightness_shift: float | None
+    contrast_shift: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PictureStatistics:
     """How the pictures are stored.
 
@@ -95,6 +133,8 @@ class Statistics:
     splits: Mapping[str, SplitStatistics]
     boxes: BoxStatistics
     pictures: PictureStatistics
+    classes: Mapping[str, ClassStatistics]
+    light: Mapping[str, LightStatistics]
 
 
 def compute_statistics(index: DatasetIndex, facts: Mapping[Path, PictureFacts]) -> Statistics:
@@ -112,6 +152,8 @@ def compute_statistics(index: DatasetIndex, facts: Mapping[Path, PictureFacts]) 
         {split: count_split(members, index.class_names) for split, members in index.splits.items()},
         _boxes(records, facts),
         _pictures(records, facts),
+        {name: _class(label, records, facts) for label, name in enumerate(index.class_names)},
+        _light(index, facts),
     )
 
 
@@ -146,6 +188,42 @@ def _boxes(records: Sequence[ImageRecord], facts: Mapping[Path, PictureFacts]) -
         difficult=sum(thing.difficult for thing in things),
         crowd=sum(thing.crowd for thing in things),
     )
+
+
+def _class(label: int, records: Sequence[ImageRecord], facts: Mapping[Path, PictureFacts]) -> ClassStatistics:
+    things = [(thing, record.path) for record in records for thing in record.objects if thing.label == label]
+    x1, y1, x2, y2 = np.array([thing.box_xyxy for thing, _ in things], np.float64).reshape(-1, 4).T
+    widths, heights = np.maximum(x2 - x1, 0.0), np.maximum(y2 - y1, 0.0)
+    tall = heights > 0
+    return ClassStatistics(
+        boxes=len(things),
+        side_quantiles=_quantiles(np.sqrt(widths * heights)),
+        aspect_quantiles=_quantiles(widths[tall] / heights[tall]),
+        at_border=sum(
+            border_gap(thing, facts[path].size) < BORDER_DISTANCES[0] for thing, path in things if path in facts
+        ),
+    )
+
+
+def _light(index: DatasetIndex, facts: Mapping[Path, PictureFacts]) -> dict[str, LightStatistics]:
+    values = {
+        split: np.array([(facts[r.path].brightness, facts[r.path].contrast) for r in members if r.path in facts])
+        for split, members in index.splits.items()
+    }
+    values = {split: of for split, of in values.items() if len(of)}
+    train = values.get(TRAIN)
+    light = {}
+    for split, of in values.items():
+        mean, spread = of.mean(axis=0), of.std(axis=0)
+        shifts: list[float | None] = [None, None]
+        if train is not None and split != TRAIN:
+            own = train.std(axis=0)
+            shifts = [float(d / s) if s > 0 else None for d, s in zip(mean - train.mean(axis=0), own, strict=True)]
+        brightness, contrast = (
+            (round(float(m), 4), round(float(d), 4)) for m, d in zip(mean, spread, strict=True)
+        )
+        light[split] = LightStatistics(brightness, contrast, *(None if s is None else round(s, 3) for s in shifts))
+    return light
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[float, ...]:

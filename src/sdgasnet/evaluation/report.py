@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from sdgasnet import __version__
 from sdgasnet.config.loading import load_recipe
 from sdgasnet.evaluation.environment import describe_hardware, describe_versions
 from sdgasnet.evaluation.examples import choose_examples
-from sdgasnet.evaluation.figures import panels, paper_colour, to_png
+from sdgasnet.evaluation.figures import paper_colour, to_png
 from sdgasnet.evaluation.measure import Measurement
 from sdgasnet.evaluation.operating_point import OperatingCurve
+from sdgasnet.evaluation.page import fact_table, fill_page, image, panel, percent, picture
 from sdgasnet.evaluation.plots import (
     draw_accuracy,
     draw_figures_by_threshold,
@@ -32,12 +24,7 @@ from sdgasnet.evaluation.plots import (
 )
 from sdgasnet.runtime.session import ModelSpec
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-T = TypeVar("T")
 EXAMPLES = 8
-JPEG_QUALITY = 88
 CLASS_COLUMNS = ("class", "objects", "AP50 %", "AP %", "found %", "right %", "best F1 %", "at score")
 
 
@@ -59,8 +46,8 @@ def build_report(
         ImageError: An example can't be read.
         MissingExtraError: matplotlib is not installed.
     """
-    page = Template((files(__package__) / "results_page.html").read_text(encoding="utf-8"))
-    return page.substitute(
+    return fill_page(
+        "results_page.html",
         lead=escape(
             f"Data set {Path(document['data']).name}, split '{document['split']}': {document['images']} pictures "
             f"with {document['boxes']} labelled objects"
@@ -68,14 +55,12 @@ def build_report(
         tiles=_tiles(document),
         classes=_class_table(measurement, document),
         threshold=f"{measurement.score_threshold:g}",
-        curves=_panel(draw_precision_by_recall, measurement, "precision by recall")
-        + _panel(draw_figures_by_threshold, measurement, "precision, recall and F1 by score threshold"),
-        confusion=_image(to_png(plot_confusion(measurement)), "png", "confusion matrix"),
+        curves=panel(draw_precision_by_recall, measurement, "precision by recall")
+        + panel(draw_figures_by_threshold, measurement, "precision, recall and F1 by score threshold"),
+        confusion=image(to_png(plot_confusion(measurement)), "png", "confusion matrix"),
         examples=_examples(measurement, spec),
         training="" if run is None else _training(run),
-        facts=_fact_table(_measured_facts(document, spec)),
-        version=escape(__version__),
-        date=date.today().isoformat(),
+        facts=fact_table(_measured_facts(document, spec)),
     )
 
 
@@ -89,7 +74,7 @@ def _tiles(document: Mapping[str, Any]) -> str:
         (here["precision"], f"of the detections are right, {score}"),
     )
     return "".join(
-        f'<div class="tile"><b>{_percent(value, " %")}</b><span>{escape(text)}</span></div>'
+        f'<div class="tile"><b>{percent(value, " %")}</b><span>{escape(text)}</span></div>'
         for value, text in tiles
     )
 
@@ -107,22 +92,22 @@ def _class_table(measurement: Measurement, document: Mapping[str, Any]) -> str:
 
 def _class_row(name: str, figures: Mapping[str, Any], curve: OperatingCurve, score_threshold: float) -> str:
     here = curve.at(score_threshold)
-    shares = [_percent(value) for value in (figures["AP50"], figures["AP"], here["recall"], here["precision"])]
+    shares = [percent(value) for value in (figures["AP50"], figures["AP"], here["recall"], here["precision"])]
     cells = [str(curve.objects), *shares, *_best(curve)]
     return f"<tr><th>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _best(curve: OperatingCurve) -> tuple[str, str]:
     best = curve.best()
-    return ("–", "–") if best is None else (_percent(best["F1"]), f"{best['threshold']:.2f}")
+    return ("–", "–") if best is None else (percent(best["F1"]), f"{best['threshold']:.2f}")
 
 
 def _examples(measurement: Measurement, spec: ModelSpec) -> str:
     cards = []
     for example in choose_examples(measurement, spec.channels, EXAMPLES):
         pair = "".join(
-            f"<figure>{_picture(picture, f'{example.name}, {what}')}<figcaption>{what}</figcaption></figure>"
-            for what, picture in (("labelled", example.labelled), ("detected", example.detected))
+            f"<figure>{picture(pixels, f'{example.name}, {what}')}<figcaption>{what}</figcaption></figure>"
+            for what, pixels in (("labelled", example.labelled), ("detected", example.detected))
         )
         cards.append(f'<div class="card"><p>{escape(example.name)}</p><div class="pair">{pair}</div></div>')
     return "".join(cards)
@@ -147,9 +132,9 @@ def _training(run: Path) -> str:
         rows = read_metrics(metrics_file)
         minutes = sum(float(row["train_seconds"]) for row in rows) / 60
         facts["Epochs"] = f"{rows[-1]['epoch']}, {minutes:.1f} minutes of training"
-        pair = _panel(draw_losses, rows, "losses by epoch") + _panel(draw_accuracy, rows, "accuracy by epoch")
+        pair = panel(draw_losses, rows, "losses by epoch") + panel(draw_accuracy, rows, "accuracy by epoch")
         curves = f'<div class="plots">{pair}</div>'
-    return f"<h2>How it was trained</h2>{_fact_table(facts)}{curves}" if facts else ""
+    return f"<h2>How it was trained</h2>{fact_table(facts)}{curves}" if facts else ""
 
 
 def _measured_facts(document: Mapping[str, Any], spec: ModelSpec) -> dict[str, str]:
@@ -158,36 +143,11 @@ def _measured_facts(document: Mapping[str, Any], spec: ModelSpec) -> dict[str, s
         "Model": str(document["model"]),
         "Data": f"{document['data']}, split '{document['split']}'",
         "Input": f"{spec.image_size[0]} x {spec.image_size[1]} pixels, {'grey' if spec.channels == 1 else 'RGB'}",
-        "AP75": _percent(document["AP75"], " %"),
-        "AP by size": f"below 32 x 32 pixels {_percent(document['AP_small'])}, up to 96 x 96 "
-        f"{_percent(document['AP_medium'])}, above {_percent(document['AP_large'])}",
+        "AP75": percent(document["AP75"], " %"),
+        "AP by size": f"below 32 x 32 pixels {percent(document['AP_small'])}, up to 96 x 96 "
+        f"{percent(document['AP_medium'])}, above {percent(document['AP_large'])}",
         "Detection": f"score threshold {settings['score_threshold']:g}, suppression at IoU "
         f"{settings['iou_threshold']:g}, at most {settings['max_detections']} a picture",
         "Machine": f"{hardware['processor']}, {hardware['cores']} cores",
         "Versions": ", ".join(f"{name} {number}" for name, number in describe_versions().items()),
     }
-
-
-def _fact_table(facts: Mapping[str, str]) -> str:
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
-    return f'<table class="facts">{rows}</table>'
-
-
-def _percent(value: float | None, unit: str = "") -> str:
-    return "–" if value is None else f"{100 * value:.1f}{unit}"
-
-
-def _panel(draw: Callable[[Axes, T], None], what: T, text: str) -> str:
-    """A figure of its own rather than half of a wide one: on a phone they stand below each other."""
-    with panels(1, 1) as (figure, (axes,)):
-        draw(axes, what)
-    return f"<figure>{_image(to_png(figure), 'png', text)}</figure>"
-
-
-def _picture(picture: NDArray[np.uint8], text: str) -> str:
-    encoded = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return _image(encoded.tobytes(), "jpeg", text)
-
-
-def _image(data: bytes, kind: str, text: str) -> str:
-    return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

@@ -1,0 +1,68 @@
+"""Parts of pages that are one HTML file with everything in it, for a screen, a phone and paper."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import date
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sdgasnet import __version__
+from sdgasnet.evaluation.figures import panels, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+T = TypeVar("T")
+JPEG_QUALITY = 88
+
+
+def fill_page(name: str, **parts: str) -> str:
+    """A page from its template.
+
+    Args:
+        name: File beside this module.
+        parts: HTML by place; style, version and date are put in.
+
+    Returns:
+        HTML without any outside reference.
+    """
+    style = (files(__package__) / "page.css").read_text(encoding="utf-8")
+    template = Template((files(__package__) / name).read_text(encoding="utf-8"))
+    return template.substitute(style=style, version=escape(__version__), date=date.today().isoformat(), **parts)
+
+
+def fact_table(facts: Mapping[str, str]) -> str:
+    """Names and values, one a row."""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    return f'<table class="facts">{rows}</table>'
+
+
+def percent(value: float | None, unit: str = "") -> str:
+    """A share as percent; a dash where it is not defined."""
+    return "–" if value is None else f"{100 * value:.1f}{unit}"
+
+
+def panel(draw: Callable[[Axes, T], None], what: T, text: str) -> str:
+    """A plot as a figure of its own rather than half of a wide one: on a phone they stand below each other."""
+    with panels(1, 1) as (figure, (axes,)):
+        draw(axes, what)
+    return f"<figure>{image(to_png(figure), 'png', text)}</figure>"
+
+
+def picture(pixels: NDArray[np.uint8], text: str) -> str:
+    """RGB pixels as a JPEG in the page."""
+    encoded = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return image(encoded.tobytes(), "jpeg", text)
+
+
+def image(data: bytes, kind: str, text: str) -> str:
+    """An encoded picture in the page."""
+    return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
