@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +34,11 @@ from sdgasnet.decision.rules import DecisionRules
 from sdgasnet.decision.rules_file import dump_rules, read_rules
 from sdgasnet.errors import ConfigError, DataError, OutputError
 from sdgasnet.evaluation.calibration import Calibration, calibrate_by_cost, calibrate_by_rate
+from sdgasnet.evaluation.decision_curves import compute_decision_curves, compute_reliability
+from sdgasnet.evaluation.decision_errors import list_errors
+from sdgasnet.evaluation.decision_plots import plot_decision
 from sdgasnet.evaluation.environment import describe_versions
+from sdgasnet.evaluation.figures import require_plotting, save_figure
 from sdgasnet.evaluation.guarantee import RateBound
 from sdgasnet.evaluation.labelled_parts import LabelledParts, label_parts
 from sdgasnet.evaluation.measure import detect_records
@@ -45,6 +50,8 @@ from sdgasnet.runtime.deployment import ANY_THREADS
 
 DEFAULTS = CalibrationConfig()
 JSON_NAME = "calibration.json"
+LISTED_ERRORS = 20
+"""Misses, and as many false alarms, that the numbers list."""
 
 
 def calibrate(
@@ -85,6 +92,7 @@ def calibrate(
         Path | None,
         typer.Option("--rules", help="YAML with sizes, regions, counts, parts; else the bundle's own."),
     ] = None,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Write a picture of the curves, PNG.")] = None,
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
@@ -98,6 +106,8 @@ def calibrate(
     """
     costs = _require_aim(escape_cost, overkill_cost, bad_share, max_escape_rate, group)
     _require_share("--confidence", confidence)
+    if plots is not None:
+        require_plotting()
     settings = DEFAULTS.model_copy(update={"confidence": confidence})
     detector = open_detector(model, "throughput", runtime, precision, threads, public_key)
     spec = detector.spec
@@ -133,9 +143,22 @@ def calibrate(
         "commit": describe_commit(),
         "versions": describe_versions(),
     }
+    thresholds = list(made.thresholds.values())
+    judged = parts.where(made.bounded_on)
+    curves = compute_decision_curves(judged, np.array(thresholds), made.costs)
+    reliability = compute_reliability(detections, [record.objects for record in records])
+    errors = list_errors(records, detections, judged, base, thresholds, LISTED_ERRORS)
+    if plots is not None:
+        save_figure(plot_decision(curves, reliability), plots)
     write_text(out, _comment(head, made) + dump_rules(made.rules))
-    document = {**head, **made.to_json(parts)}
-    write_text(out.with_name(JSON_NAME), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    document = {
+        **head,
+        **made.to_json(parts),
+        "errors": [error.to_json() for error in errors],
+        "reliability": reliability.to_json(),
+        "curves": curves.to_json(),
+    }
+    write_text(out.with_name(JSON_NAME), json.dumps(document, ensure_ascii=False) + "\n")
     _print(made, parts)
     say(f"rules: {out}; all numbers: {out.with_name(JSON_NAME)}")
 
@@ -193,8 +216,8 @@ def _refuse_training_pictures(model: Path, records: Sequence[ImageRecord]) -> bo
     if trained:
         raise DataError(
             f"{len(trained)} of {len(records)} pictures were in the training of {model}, the first is "
-            f"{trained[0]}. The model knows them by heart, so that thresholds from them would let defects through. "
-            "Keep a split of its own: sdgasnet data split --parts train=0.7,val=0.1,calibration=0.2"
+            f"{trained[0]}. The model knows them by heart: thresholds from them would let defects through. Keep "
+            " a split of its own: sdgasnet data split --parts train=0.7,val=0.1,calibration=0.2"
         )
     return True
 
