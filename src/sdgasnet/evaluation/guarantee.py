@@ -80,7 +80,7 @@ def bound_chosen_rate(events: int, trials: int, confidence: float) -> RateBound:
     Args:
         events: Parts that went wrong, 0 to ``trials``.
         trials: Parts looked at.
-        confidence: In (0, 1).
+        confidence: In [0.5, 1).
 
     Source:
         Massart, The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality, Annals of Probability 18, 1990.
