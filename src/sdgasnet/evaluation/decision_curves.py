@@ -18,9 +18,9 @@ from sdgasnet.evaluation.policies import draw_parts
 from sdgasnet.evaluation.thresholds import Costs
 from sdgasnet.imaging.detections import Detections
 
-BIN_EDGES = np.linspace(0.0, 1.0, 11)
+BIN_EDGES = np.linspace(0.1, 1.0, 10)
 """Of scores, for reliability."""
-LEAST_SCORE = 0.05
+LEAST_SCORE = float(BIN_EDGES[0])
 """Detections below say little, and are so many that they would hide the others."""
 DIGITS = 6
 """Of shares and costs in JSON."""
