@@ -23,8 +23,9 @@ Progress = Callable[[int, int], None]
 
 SIDE = 128
 """Pictures are compared at this size, whatever their shape."""
-BLUR = 4.0
-"""Standard deviation of the blur that is taken off: light and shade don't make pictures alike."""
+FINE, COARSE = 0.7, 4.0
+"""Standard deviations of two blurs whose difference is compared: finer grain changes with a shift by parts of a
+pixel, and light and shade don't make pictures alike."""
 BAND = 24
 """Lowest frequencies of each axis whose magnitudes are the hash."""
 NEIGHBOURS = 10
@@ -33,9 +34,9 @@ LARGEST_SHIFT = SIDE / 3
 """Along each axis; the rest must overlap."""
 MARGIN = 3
 """Pixels left out at the border of the overlap, where shifting leaves no content."""
-CORRELATION = 0.975
-"""Of the overlap, from which two pictures count as near-duplicates. Boards of one design reach 0.97 (DeepPCB);
-overlapping cuts of one surface 0.98 and more (NEU-DET)."""
+CORRELATION = 0.985
+"""Of the overlap, from which two pictures count as near-duplicates. Nearly all overlapping cuts of one surface are
+above it (NEU-DET), nearly all boards of one design below (DeepPCB)."""
 FLAT = 0.1
 """Least standard deviation of the content, in grey levels of 255; there is nothing to compare below."""
 BLOCK = 512
@@ -50,7 +51,7 @@ class NearDuplicate:
         first: Position of the one.
         second: Position of the other, larger than ``first``.
         shift: (x, y), shares of the sides: what is at (u, v) in the first is at (u + x, v + y) in the second.
-        correlation: Of the overlap, in [0.975, 1].
+        correlation: Of the overlap, in [0.985, 1].
     """
 
     first: int
@@ -116,14 +117,14 @@ def group_near_duplicates(pairs: Sequence[NearDuplicate], pictures: int) -> list
 
 
 def _read_content(path: Path) -> NDArray[np.float32] | None:
-    """``(128, 128)`` grey without light and shade, or None."""
+    """``(128, 128)`` grey without light, shade and the finest grain, or None."""
     try:
         picture = read_image(path, 1)
     except ImageError:
         return None
     grey = cv2.resize(picture[:, :, 0], (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey *= 255 / full_scale(picture.dtype)
-    content: NDArray[np.float32] = grey - cv2.GaussianBlur(grey, (0, 0), BLUR)
+    content: NDArray[np.float32] = cv2.GaussianBlur(grey, (0, 0), FINE) - cv2.GaussianBlur(grey, (0, 0), COARSE)
     return content if content.std() >= FLAT else None
 
 

@@ -228,6 +228,8 @@ def _draw_by_class(
     measure: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     label: str,
 ) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     index, records = what
     values = [measure(_boxes_of(records, number)) for number in range(len(index.class_names))]
     joined = np.concatenate([*values, np.zeros(0)])
@@ -238,6 +240,9 @@ def _draw_by_class(
             steps = axes.stairs(np.histogram(of, edges)[0], edges, linewidth=1.8, label=name)
             steps.set(color=paper_colour(number), linestyle=LINES[number % len(LINES)])
     axes.set(xscale="log", xlabel=label, ylabel="boxes")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     if len(joined):
         axes.legend(fontsize="small")
 
