@@ -78,15 +78,15 @@ def find_near_duplicates(paths: Sequence[Path], progress: Progress | None = None
     Source:
         Alignment: Kuglin and Hines, The Phase Correlation Image Alignment Method, 1975. Hash and limits: ours [O].
     """
-    contents: dict[int, NDArray[np.float32]] = {}
+    contents: dict[int, NDArray[np.float16]] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for position, content in enumerate(pool.map(_read_content, paths)):
             if content is not None:
-                contents[position] = content
+                contents[position] = content.astype(np.float16)  # tens of thousands of them stay in memory
             if progress is not None:
                 progress(position + 1, len(paths))
     positions = sorted(contents)
-    hashes = [_hash(contents[position]) for position in positions]
+    hashes = [_hash(contents[position].astype(np.float32)) for position in positions]
     pairs = [(positions[one], positions[other]) for one, other in _candidates(hashes)]
     found = (_compare(one, other, contents[one], contents[other]) for one, other in pairs)
     return [pair for pair in found if pair is not None]
@@ -159,8 +159,9 @@ def _candidates(hashes: Sequence[NDArray[np.float32]]) -> list[tuple[int, int]]:
 
 
 def _compare(
-    one: int, other: int, first: NDArray[np.float32], second: NDArray[np.float32]
+    one: int, other: int, first_content: NDArray[np.float16], second_content: NDArray[np.float16]
 ) -> NearDuplicate | None:
+    first, second = first_content.astype(np.float32), second_content.astype(np.float32)
     # phaseCorrelate multiplies the window into what it is given.
     (x, y), _ = cv2.phaseCorrelate(first.copy(), second.copy(), _window())
     if max(abs(x), abs(y)) > LARGEST_SHIFT:
