@@ -57,7 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     boards, groups = board_parts(arguments.data / "deeppcb")
     steel = steel_parts(arguments.data / "neu-det")
-    document = {
+    document: dict[str, Any] = {
         "question": "Do thresholds chosen by cost beat always-OK, always-NG, 0.25, 0.5 and the best F1 elsewhere?",
         "costs": {"escape": ESCAPE_COST, "overkill": OVERKILL_COST},
         "hardware": describe_hardware(),
@@ -89,6 +89,8 @@ def main() -> None:
             "drawn from the parts of neu-det and generated steel": drawn_coverage(steel),
         },
     }
+    for name in ("deeppcb", "neu-det"):
+        document[name]["summary"] = summarise(document[name]["cuts"])
     arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
@@ -146,6 +148,30 @@ def judge(parts: LabelledParts, learning: NDArray[np.bool_], calibrated_on: Sequ
                 "overkill": overkill.to_json(),
                 "words": [describe_escapes(escape, SETTINGS.stated_escape_rate), describe_overkill(overkill)],
                 "policies": [policy.to_json() for policy in policies],
+            }
+        )
+    return results
+
+
+def summarise(cuts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all cuts with one share of bad parts: mean costs, and how often the chosen thresholds are the cheapest."""
+    results = []
+    for bad_share in BAD_SHARES:
+        tables = [cut["policies"] for cut in cuts if cut["bad_share"] == bad_share]
+        others = [min(table[1:], key=lambda one: one["cost"]) for table in tables]
+        results.append(
+            {
+                "bad_share": bad_share,
+                "cuts": len(tables),
+                "mean_cost": {
+                    re.sub(",.*", "", one["policy"]): float(np.mean([table[place]["cost"] for table in tables]))
+                    for place, one in enumerate(tables[0])
+                },
+                "chosen is cheapest": sum(t[0]["cost"] <= o["cost"] for t, o in zip(tables, others, strict=True)),
+                "cheaper than all others, interval over 0": sum(
+                    all(one["saved"]["low"] > 0 for one in table[1:]) for table in tables
+                ),
+                "dearer than the best other, interval below 0": sum(o["saved"]["high"] < 0 for o in others),
             }
         )
     return results
