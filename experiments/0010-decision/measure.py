@@ -154,7 +154,7 @@ def judge(parts: LabelledParts, learning: NDArray[np.bool_], calibrated_on: Sequ
 
 
 def summarise(cuts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of all cuts with one share of bad parts: mean costs, and how often the chosen thresholds are the cheapest."""
+    """Of all cuts with one share of bad parts: mean costs, and how often the chosen thresholds are cheapest."""
     results = []
     for bad_share in BAD_SHARES:
         tables = [cut["policies"] for cut in cuts if cut["bad_share"] == bad_share]

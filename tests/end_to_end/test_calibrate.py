@@ -1,0 +1,129 @@
+"""``sdgasnet calibrate`` on a real model file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from sdgasnet.cli.main import main  # noqa: E402
+from sdgasnet.data.fingerprint import image_hashes  # noqa: E402
+from sdgasnet.data.index import load_dataset  # noqa: E402
+from sdgasnet.data.surfaces.dataset import write_surfaces  # noqa: E402
+from sdgasnet.decision.rules_file import read_rules  # noqa: E402
+from sdgasnet.models.checkpoint import find_model_file, read_model, write_model  # noqa: E402
+
+Call = Callable[..., tuple[int, str, str]]
+BY_COST = ("--escape-cost", "100", "--overkill-cost", "1")
+
+
+@dataclass(frozen=True)
+class Place:
+    model: Path
+    data: Path
+    good: Path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Generated surfaces, bad and good ones, and start weights that claim to have seen the split train."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    write_surfaces(folder / "data", "mixed", {"train": 3, "calibration": 24}, (128, 128), 5, 0.0, "yolo")
+    write_surfaces(folder / "good", "mixed", {"val": 24}, (128, 128), 6, 1.0, "yolo")
+    index = load_dataset(folder / "data")
+    weights = read_model(Path("procedural"))
+    data = weights.recipe.model.model_copy(update={"image_size": (128, 128)})
+    trained = replace(
+        weights,
+        recipe=weights.recipe.model_copy(update={"model": data}),
+        image_hashes=image_hashes(index.splits["train"]),
+    )
+    write_model(trained, folder / "model.pt")
+    return Place(folder / "model.pt", folder / "data", folder / "good" / "images")
+
+
+@pytest.fixture
+def calibrate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sdgasnet", "calibrate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int) or code is None
+        return code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_rules_come_out_that_say_what_they_promise(place: Place, calibrate: Call, tmp_path: Path) -> None:
+    out = tmp_path / "rules.yaml"
+    code, told, _ = calibrate(
+        place.model, place.data, "--good", place.good, *BY_COST, "--plots", tmp_path / "c.png", "-o", out
+    )
+    assert code == 0
+    rules = read_rules(out, load_dataset(place.data).class_names)
+    document = json.loads((tmp_path / "calibration.json").read_text())
+    assert set(document["thresholds"]) == set(rules.classes)
+    assert {name: rule.score_threshold for name, rule in rules.classes.items()} == document["thresholds"]
+    assert document["parts"] == {"chosen_on": {"bad": 12, "good": 12}, "guarantee_from": {"bad": 12, "good": 12}}
+    assert document["checked_against_training"] is True
+    assert "bad parts missed: at 95 % confidence" in told
+    assert f"# {document['guarantee']['words'][0]}" in out.read_text()
+    assert (tmp_path / "c.png").stat().st_size > 10_000
+    assert document["curves"]["escape"]["parts"] == 12
+    misses = [error for error in document["errors"] if error["kind"] == "miss"]
+    assert len(misses) == document["guarantee"]["escape"]["events"]
+
+
+def test_training_pictures_are_refused(place: Place, calibrate: Call, tmp_path: Path) -> None:
+    out = tmp_path / "rules.yaml"
+    code, _, error = calibrate(
+        place.model, place.data, "--good", place.good, "--split", "train", *BY_COST, "-o", out
+    )
+    assert code == 2
+    assert "3 of 27 pictures were in the training" in error
+    assert not out.exists()
+
+
+def test_a_model_that_knows_no_training_pictures_says_so(place: Place, calibrate: Call, tmp_path: Path) -> None:
+    code, _, error = calibrate(
+        find_model_file(Path("procedural")), place.data, "--max-escape-rate", "0.9", "-o", tmp_path / "rules.yaml"
+    )
+    assert code == 0
+    assert "does not know its training pictures" in error
+    assert json.loads((tmp_path / "calibration.json").read_text())["checked_against_training"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), "--escape-cost and --overkill-cost"),
+        (("--escape-cost", "100"), "--escape-cost and --overkill-cost"),
+        ((*BY_COST, "--max-escape-rate", "0.01"), "goes without"),
+        (("--escape-cost", "0", "--overkill-cost", "0"), "one of them over 0"),
+        (("--max-escape-rate", "1.5"), "between 0 and 1"),
+        (("--max-escape-rate", "nan"), "between 0 and 1"),
+        ((*BY_COST, "--bad-share", "1"), "between 0 and 1"),
+        ((*BY_COST, "--confidence", "95"), "between 0 and 1"),
+        ((*BY_COST, "--split", "nowhere"), "no pictures in split"),
+        ((*BY_COST, "--good", "nowhere"), "no folder of good pictures"),
+        (BY_COST, "0 of the 24 parts are good"),
+        (("--max-escape-rate", "0.01"), "299 bad parts"),
+    ],
+)
+def test_bad_input_is_one_message(
+    place: Place, calibrate: Call, tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
+    code, _, error = calibrate(place.model, place.data, *options, "-o", tmp_path / "rules.yaml")
+    assert code == 2
+    assert expected in error
+    assert error.count("error:") == 1
+    assert not list(tmp_path.iterdir())
