@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -75,6 +76,7 @@ def test_rules_come_out_that_say_what_they_promise(place: Place, calibrate: Call
     assert {name: rule.score_threshold for name, rule in rules.classes.items()} == document["thresholds"]
     assert document["parts"] == {"chosen_on": {"bad": 12, "good": 12}, "guarantee_from": {"bad": 12, "good": 12}}
     assert document["checked_against_training"] is True
+    assert document["model_digest"] == hashlib.sha256(place.model.read_bytes()).hexdigest()
     assert "bad parts missed: at 95 % confidence" in told
     assert f"# {document['guarantee']['words'][0]}" in out.read_text()
     assert (tmp_path / "c.png").stat().st_size > 10_000
@@ -91,6 +93,24 @@ def test_training_pictures_are_refused(place: Place, calibrate: Call, tmp_path: 
     assert code == 2
     assert "3 of 27 pictures were in the training" in error
     assert not out.exists()
+
+
+def test_good_pictures_that_are_in_the_split_too_are_refused(
+    place: Place, calibrate: Call, tmp_path: Path
+) -> None:
+    twice = place.data / "images" / "calibration"
+    code, _, error = calibrate(place.model, place.data, "--good", twice, *BY_COST, "-o", tmp_path / "rules.yaml")
+    assert code == 2
+    assert "24 pictures are in split 'calibration' and in" in error
+
+
+def test_bounds_need_scipy_and_say_so(
+    place: Place, calibrate: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sdgasnet.evaluation.guarantee.find_spec", lambda name: None)
+    code, _, error = calibrate(place.model, place.data, "--max-escape-rate", "0.5", "-o", tmp_path / "rules.yaml")
+    assert code == 2
+    assert "pip install 'sdgasnet[eval]'" in error
 
 
 def test_a_model_that_knows_no_training_pictures_says_so(place: Place, calibrate: Call, tmp_path: Path) -> None:
@@ -112,7 +132,7 @@ def test_a_model_that_knows_no_training_pictures_says_so(place: Place, calibrate
         (("--max-escape-rate", "1.5"), "between 0 and 1"),
         (("--max-escape-rate", "nan"), "between 0 and 1"),
         ((*BY_COST, "--bad-share", "1"), "between 0 and 1"),
-        ((*BY_COST, "--confidence", "95"), "between 0 and 1"),
+        ((*BY_COST, "--confidence", "95"), "from 0.5 to below 1"),
         ((*BY_COST, "--split", "nowhere"), "no pictures in split"),
         ((*BY_COST, "--good", "nowhere"), "no folder of good pictures"),
         (BY_COST, "0 of the 24 parts are good"),

@@ -21,6 +21,7 @@ from sdgasnet.cli.opening import (
     ThreadsOption,
     align_classes,
     known_training_pictures,
+    model_digest,
     open_detector,
 )
 from sdgasnet.cli.progress import counting_bar, say
@@ -39,14 +40,16 @@ from sdgasnet.evaluation.decision_errors import list_errors
 from sdgasnet.evaluation.decision_plots import plot_decision
 from sdgasnet.evaluation.environment import describe_versions
 from sdgasnet.evaluation.figures import require_plotting, save_figure
-from sdgasnet.evaluation.guarantee import RateBound
+from sdgasnet.evaluation.guarantee import RateBound, require_statistics
 from sdgasnet.evaluation.labelled_parts import LabelledParts, label_parts
 from sdgasnet.evaluation.measure import detect_records
 from sdgasnet.evaluation.revision import describe_commit
 from sdgasnet.evaluation.thresholds import Costs
 from sdgasnet.imaging.image import find_images
 from sdgasnet.output import write_text
+from sdgasnet.runtime.bundle import digest
 from sdgasnet.runtime.deployment import ANY_THREADS
+from sdgasnet.runtime.training_pictures import list_digests
 
 DEFAULTS = CalibrationConfig()
 JSON_NAME = "calibration.json"
@@ -77,7 +80,7 @@ def calibrate(
         float | None, typer.Option("--max-escape-rate", help="Instead of costs: the rate to keep, such as 0.01.")
     ] = None,
     confidence: Annotated[
-        float, typer.Option("--confidence", help="Of every bound, between 0 and 1.")
+        float, typer.Option("--confidence", help="Of every bound, 0.5 to below 1.")
     ] = DEFAULTS.confidence,
     split: Annotated[str, typer.Option("--split", help="Which split of the data set.")] = DEFAULTS.split,
     group: Annotated[
@@ -105,7 +108,9 @@ def calibrate(
     threshold for all classes, chosen and guaranteed on all parts. Pictures of the model's training are refused.
     """
     costs = _require_aim(escape_cost, overkill_cost, bad_share, max_escape_rate, group)
-    _require_share("--confidence", confidence)
+    if not 0.5 <= confidence < 1:
+        raise ConfigError(f"--confidence {confidence:g}; expected a number from 0.5 to below 1, such as 0.95.")
+    require_statistics()
     if plots is not None:
         require_plotting()
     settings = DEFAULTS.model_copy(update={"confidence": confidence})
@@ -113,7 +118,13 @@ def calibrate(
     spec = detector.spec
     base = spec.rules or DecisionRules() if rules is None else read_rules(rules, spec.class_names)
     index = align_classes(load_dataset(data, format), spec.class_names, spec.name)
-    records = (*require_split(index, split), *_good_records(good))
+    labelled, added = require_split(index, split), _good_records(good)
+    if twice := {one.path.resolve() for one in labelled} & {one.path.resolve() for one in added}:
+        raise DataError(
+            f"{len(twice)} pictures are in split '{split}' and in {good}, the first is {min(twice)}. They would "
+            "count twice; take them out of one."
+        )
+    records = (*labelled, *added)
     if out.resolve() in {record.path.resolve() for record in records}:
         raise OutputError(f"{out} is one of the pictures to read; it would be overwritten. Choose another --out.")
     checked = _refuse_training_pictures(model, records)
@@ -129,9 +140,11 @@ def calibrate(
         made = calibrate_by_rate(parts, base, max_escape_rate, settings)
     head = {
         "model": str(model),
+        "model_digest": model_digest(model),
         "data": str(data),
         "split": split,
         "good": None if good is None else str(good),
+        "good_pictures_digest": digest(list_digests(image_hashes(added))) if added else None,
         "group": group,
         "data_content_hash": index.content_hash,
         "pictures": len(records),

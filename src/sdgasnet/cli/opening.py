@@ -11,7 +11,7 @@ from sdgasnet.cli.progress import say
 from sdgasnet.data.index import reorder_classes
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.errors import ConfigError, MissingExtraError, ModelError
-from sdgasnet.runtime.bundle import is_bundle, open_bundle
+from sdgasnet.runtime.bundle import digest, is_bundle, open_bundle
 from sdgasnet.runtime.deployment import ANY_THREADS, Purpose, open_session
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.training_pictures import training_digests
@@ -112,3 +112,16 @@ def known_training_pictures(path: Path) -> frozenset[str] | None:
     from sdgasnet.models.checkpoint import read_model
 
     return frozenset(read_model(path).image_hashes) - {""} or None
+
+
+def model_digest(path: Path) -> str:
+    """SHA-256 of a bundle or model file, hexadecimal.
+
+    Raises:
+        ModelError: There is none.
+    """
+    if is_bundle(path):
+        return open_bundle(path).digest
+    from sdgasnet.models.checkpoint import find_model_file
+
+    return digest(find_model_file(path).read_bytes())

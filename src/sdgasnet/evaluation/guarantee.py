@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sdgasnet.errors import MissingExtraError
 from sdgasnet.evaluation.bootstrap import Interval
 
 LEARN_GRID = np.round(np.arange(1, 1000) / 1000, 3)
 """Thresholds that :func:`learn_then_test` tries; fixed before any data is seen, or it would guarantee nothing."""
+
+
+def require_statistics() -> None:
+    """Make sure that bounds can be computed, before the work that they are for.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
+    if find_spec("scipy") is None:
+        raise MissingExtraError("eval", "Computing bounds")
 
 
 @dataclass(frozen=True, slots=True)
