@@ -1,8 +1,8 @@
 """Different parts of one type, photographed in one fixture: are they taken for the same piece of surface?
 
 Usage: python experiments/0012-near-duplicates/fixture.py [--out fixture.json]
-Every picture shows a part of its own: the drawing is common, place (2 px), sensor noise (3 grey levels), texture and
-a scratch are not.
+Every picture shows a part of its own: the drawing is common; place (2 px), sensor noise (3 grey levels), texture
+and a scratch are not.
 """
 
 from __future__ import annotations

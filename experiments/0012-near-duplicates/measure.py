@@ -2,7 +2,8 @@
 
 Usage: python experiments/0012-near-duplicates/measure.py DATA_ROOT [--sheets FOLDER] [--out results.json]
 DATA_ROOT holds neu-det, deeppcb, textile and pku-pcb. With --sheets, pairs are drawn for judging by eye, the
-overlap of the one beside that of the other; they show the sets' pictures, so FOLDER has to lie outside the repository.
+overlap of the one beside that of the other; they show the sets' pictures, so FOLDER has to lie outside the
+repository.
 """
 
 from __future__ import annotations
