@@ -65,7 +65,9 @@ def test_check_as_json(boards):
     report = json.loads(done.stdout)
     assert (done.returncode, report["format"], report["class_names"]) == (0, "yolo", ["pit"])
     assert report["statistics"]["splits"]["train"]["background"] == 4
-    assert all(set(finding) == {"severity", "kind", "where", "message", "others"} for finding in report["findings"])
+    assert all(
+        set(finding) == {"severity", "kind", "where", "message", "others"} for finding in report["findings"]
+    )
 
 
 def test_check_of_what_is_no_data_set(tmp_path):
