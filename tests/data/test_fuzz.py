@@ -150,7 +150,10 @@ def no_hang() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+        # Deep enough that entries like ../.. stay inside.
+        inner = Path(folder, *"abcdef")
+        inner.mkdir(parents=True)
+        yield inner
 
 
 @pytest.fixture(scope="module")

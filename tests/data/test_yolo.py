@@ -116,3 +116,23 @@ def test_missing_test_split_is_only_a_warning(make_yolo):
     yaml = "train: images/train\ntest: images/test\nnames: [hole, stain]\n"
     index = read_yolo(make_yolo({"train": {"a": BOX}}, yaml))
     assert findings(index) == [("warning", "missing-split", "data.yaml")]
+
+
+@pytest.mark.parametrize("key", ["../../outside", "a/b", "3", "n" * 300])
+def test_a_key_that_is_no_plain_name_is_no_split(make_yolo, key):
+    root = make_yolo({"train": {"a": ""}}, f"train: images/train\n{key}: images/train\nnames: [hole]\n")
+    assert list(read_yolo(root).splits) == ["train"]
+
+
+def test_the_whole_disk_is_no_split(make_yolo):
+    text = "train: images/train\nnames: [hole]\n"
+    assert list(read_yolo(make_yolo({"train": {"a": ""}}, f"{text}more: /\nup: ..\nhere: .\n")).splits) == [
+        "train"
+    ]
+
+
+@pytest.mark.parametrize("entry", ["/", "[/]", "images/../../../../../../../../../../../.."])
+def test_a_known_split_that_is_the_whole_disk_is_refused(make_yolo, entry):
+    root = make_yolo({"train": {"a": ""}}, f"train: images/train\nval: {entry}\nnames: [hole]\n")
+    with pytest.raises(DataError, match="whole disk"):
+        read_yolo(root)

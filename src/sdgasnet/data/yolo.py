@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from sdgasnet.imaging.image import IMAGE_SUFFIXES, find_images, read_size
 
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
-"""Key in data.yaml -> name of the split; any other key that names a folder is a split of its own name."""
+"""Key in data.yaml -> name of the split; any other key that names a folder is a split of its own name,
+unless the data set lies in that folder."""
+_SPLIT_NAME = re.compile(r"\w[\w .-]{0,63}")
+"""What can name a folder on every system, and no folder elsewhere."""
 CLASS_FILE = "classes.txt"
 _YAML_FAILURES = (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What PyYAML raises: all kinds of errors where a tag or the look of a text promises a date or a number."""
@@ -131,7 +135,13 @@ def _split_keys(document: Mapping[str, Any], base: Path) -> dict[str, str]:
     others = {
         key: key
         for key, value in document.items()
-        if key not in SPLITS and key != "path" and isinstance(value, str) and value and (base / value).is_dir()
+        if isinstance(key, str)
+        and _SPLIT_NAME.fullmatch(key)
+        and key not in {*SPLITS, "path"}
+        and isinstance(value, str)
+        and value
+        and (base / value).is_dir()
+        and not base.resolve().is_relative_to((base / value).resolve())
     }
     return {**known, **others}
 
@@ -146,6 +156,8 @@ def _split_pictures(entry: Any, base: Path, path: Path, key: str, findings: list
         # Exports for cloud notebooks write ../train/images for what lies beside data.yaml.
         place = base / str(entry).removeprefix("../")
     if place.is_dir():
+        if place.resolve() == Path(place.resolve().anchor):
+            raise DataError(f"{path}: '{key}: {entry}' is the whole disk. Name the folder of the pictures.")
         yield from find_images(place)
     elif place.is_file() and place.suffix == ".txt":
         for line in filter(None, map(str.strip, read_text(place).splitlines())):
