@@ -14,18 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from sdgasnet.cli.data import DEFAULT_FORMAT, FormatOption
+from sdgasnet.cli.judged_pictures import GoodOption, join_pictures, list_good, refuse_training_pictures
 from sdgasnet.cli.opening import (
     PrecisionOption,
     PublicKeyOption,
     RuntimeOption,
     ThreadsOption,
     align_classes,
-    known_training_pictures,
     model_digest,
     open_detector,
 )
 from sdgasnet.cli.progress import counting_bar, say
-from sdgasnet.cli.tables import percent
 from sdgasnet.config.schema import CalibrationConfig
 from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.index import load_dataset, require_split
@@ -33,19 +32,18 @@ from sdgasnet.data.records import ImageRecord
 from sdgasnet.data.split import group_names
 from sdgasnet.decision.rules import DecisionRules
 from sdgasnet.decision.rules_file import dump_rules, read_rules
-from sdgasnet.errors import ConfigError, DataError, OutputError
+from sdgasnet.errors import ConfigError
 from sdgasnet.evaluation.calibration import Calibration, calibrate_by_cost, calibrate_by_rate
 from sdgasnet.evaluation.decision_curves import compute_decision_curves, compute_reliability
 from sdgasnet.evaluation.decision_errors import list_errors
 from sdgasnet.evaluation.decision_plots import plot_decision
 from sdgasnet.evaluation.environment import describe_versions
 from sdgasnet.evaluation.figures import require_plotting, save_figure
-from sdgasnet.evaluation.guarantee import RateBound, require_statistics
+from sdgasnet.evaluation.guarantee import RateBound, describe_upper, require_statistics
 from sdgasnet.evaluation.labelled_parts import LabelledParts, label_parts
 from sdgasnet.evaluation.measure import detect_records
 from sdgasnet.evaluation.revision import describe_commit
 from sdgasnet.evaluation.thresholds import Costs
-from sdgasnet.imaging.image import find_images
 from sdgasnet.output import write_text
 from sdgasnet.runtime.bundle import digest
 from sdgasnet.runtime.deployment import ANY_THREADS
@@ -61,9 +59,7 @@ def calibrate(
     model: Annotated[Path, typer.Argument(help="Bundle, model file (.pt), run folder or packaged name.")],
     data: Annotated[Path, typer.Argument(help="Labelled data set that the model was not trained on.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Rules (YAML); calibration.json is written beside it.")],
-    good: Annotated[
-        Path | None, typer.Option("--good", help="Folder of good pictures, beside those of the data set.")
-    ] = None,
+    good: GoodOption = None,
     escape_cost: Annotated[
         float | None, typer.Option("--escape-cost", min=0.0, help="Of a bad part that is passed.")
     ] = None,
@@ -118,16 +114,10 @@ def calibrate(
     spec = detector.spec
     base = spec.rules or DecisionRules() if rules is None else read_rules(rules, spec.class_names)
     index = align_classes(load_dataset(data, format), spec.class_names, spec.name)
-    labelled, added = require_split(index, split), _good_records(good)
-    if twice := {one.path.resolve() for one in labelled} & {one.path.resolve() for one in added}:
-        raise DataError(
-            f"{len(twice)} pictures are in split '{split}' and in {good}, the first is {min(twice)}. They would "
-            "count twice; take them out of one."
-        )
-    records = (*labelled, *added)
-    if out.resolve() in {record.path.resolve() for record in records}:
-        raise OutputError(f"{out} is one of the pictures to read; it would be overwritten. Choose another --out.")
-    checked = _refuse_training_pictures(model, records)
+    added = list_good(good)
+    records = join_pictures(require_split(index, split), added, out)
+    hashes = image_hashes(records)
+    checked = refuse_training_pictures(model, records, hashes)
     for record in records:
         base.part_of(record.name)
     with counting_bar("detecting") as advance:
@@ -144,7 +134,7 @@ def calibrate(
         "data": str(data),
         "split": split,
         "good": None if good is None else str(good),
-        "good_pictures_digest": digest(list_digests(image_hashes(added))) if added else None,
+        "good_pictures_digest": digest(list_digests(hashes[-len(added) :])) if added else None,
         "group": group,
         "data_content_hash": index.content_hash,
         "pictures": len(records),
@@ -156,6 +146,7 @@ def calibrate(
         "commit": describe_commit(),
         "versions": describe_versions(),
     }
+    chosen_on = {name for name, chosen in zip(parts.names, made.chosen_on.tolist(), strict=True) if chosen}
     thresholds = list(made.thresholds.values())
     judged = parts.where(made.bounded_on)
     curves = compute_decision_curves(judged, np.array(thresholds), made.costs)
@@ -167,6 +158,9 @@ def calibrate(
     document = {
         **head,
         **made.to_json(parts),
+        "pictures_chosen_on": sorted(
+            seen for record, seen in zip(records, hashes, strict=True) if base.part_of(record.name) in chosen_on
+        ),
         "errors": [error.to_json() for error in errors],
         "reliability": reliability.to_json(),
         "curves": curves.to_json(),
@@ -203,36 +197,6 @@ def _require_aim(
 def _require_share(option: str, value: float) -> None:
     if not 0 < value < 1:
         raise ConfigError(f"{option} {value:g}; expected a number between 0 and 1, such as 0.01.")
-
-
-def _good_records(folder: Path | None) -> tuple[ImageRecord, ...]:
-    if folder is None:
-        return ()
-    if not folder.is_dir() or not (found := find_images(folder)):
-        raise DataError(f"{folder} is no folder of good pictures: expected one that holds some.")
-    return tuple(ImageRecord(path, f"good/{path.relative_to(folder).as_posix()}", ()) for path in found)
-
-
-def _refuse_training_pictures(model: Path, records: Sequence[ImageRecord]) -> bool:
-    """Whether it could be checked that no picture was in training.
-
-    Raises:
-        DataError: Some were.
-    """
-    known = known_training_pictures(model)
-    if known is None:
-        say(f"{model} does not know its training pictures: make sure yourself that none of these was among them")
-        return False
-    trained = [
-        record.name for record, digest in zip(records, image_hashes(records), strict=True) if digest in known
-    ]
-    if trained:
-        raise DataError(
-            f"{len(trained)} of {len(records)} pictures were in the training of {model}, the first is "
-            f"{trained[0]}. The model knows them by heart: thresholds from them would let defects through. Keep "
-            " a split of its own: sdgasnet data split --parts train=0.7,val=0.1,calibration=0.2"
-        )
-    return True
 
 
 def _groups_of_parts(records: Sequence[ImageRecord], rules: DecisionRules, group: str | None) -> list[str] | None:
@@ -280,7 +244,7 @@ def _print(made: Calibration, parts: LabelledParts) -> None:
 
 
 def _cells(bound: RateBound) -> tuple[str, str, str]:
-    return str(bound.trials), str(bound.events), f"{percent(bound.upper)} %" if bound.trials else "–"
+    return str(bound.trials), str(bound.events), describe_upper(bound.upper) if bound.trials else "–"
 
 
 def _print_policies(console: Console, made: Calibration) -> None:

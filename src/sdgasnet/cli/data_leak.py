@@ -21,7 +21,8 @@ from sdgasnet.data.index import load_dataset, require_split
 from sdgasnet.data.near_duplicates import find_near_duplicates
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.data.split import group_names
-from sdgasnet.evaluation.leak import Figure, Leak, measure_leak
+from sdgasnet.evaluation.bootstrap import Figure
+from sdgasnet.evaluation.leak import Leak, measure_leak
 from sdgasnet.evaluation.measure import measure
 from sdgasnet.runtime.deployment import ANY_THREADS
 

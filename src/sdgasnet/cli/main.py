@@ -22,6 +22,7 @@ from sdgasnet.cli.export import export
 from sdgasnet.cli.model import model_app
 from sdgasnet.cli.parity import parity
 from sdgasnet.cli.predict import predict
+from sdgasnet.cli.report import report
 from sdgasnet.cli.synth import synth
 from sdgasnet.cli.train import train
 from sdgasnet.cli.tune import tune
@@ -51,6 +52,7 @@ app.command()(parity)
 app.command()(val)
 app.command()(calibrate)
 app.command()(predict)
+app.command()(report)
 app.command()(benchmark)
 app.command()(tune)
 app.command()(demo)

@@ -70,6 +70,14 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure in [0, 1] and the interval that holds 95 % of its resamples; None where it is not defined."""
+
+    value: float
+    interval: Interval | None
+
+
 def match_classes(
     detections: Sequence[Detections], ground_truth: Sequence[Sequence[ObjectRecord]], num_classes: int
 ) -> tuple[ClassMatches, ...]:
@@ -120,6 +128,40 @@ def draw_pictures(pictures: int) -> NDArray[np.int64]:
     """
     rng = np.random.default_rng(SEED)
     return rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES)
+
+
+def measure_figures(classes: Sequence[ClassMatches], members: NDArray[np.int64]) -> SampledPrecision:
+    """AP of some pictures, first as they are and then of every resample of them.
+
+    Args:
+        classes: From :func:`match_classes`.
+        members: Numbers of the pictures, at least one.
+
+    Returns:
+        ``(1 + R,)`` each, for :func:`describe_figure`.
+    """
+    pictures = len(classes[0].objects)
+    weights = np.zeros((1 + RESAMPLES, pictures), dtype=np.int64)
+    weights[0, members] = 1
+    weights[1:, members] = draw_pictures(len(members))
+    return sample_average_precision(classes, weights)
+
+
+def describe_figure(values: NDArray[np.float64]) -> Figure:
+    """A figure with its percentile interval; resamples in which it is not defined are left out.
+
+    Args:
+        values: ``(1 + R,)``: the figure itself, then the resamples.
+
+    Examples:
+        >>> describe_figure(np.array([0.5, 0.4, 0.4, 0.6, 0.6]))
+        Figure(value=0.5, interval=Interval(low=0.4, high=0.6))
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    if len(drawn) < len(values) / 2:
+        return Figure(float(values[0]), None)
+    low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]).tolist()
+    return Figure(float(values[0]), Interval(low, high))
 
 
 def compute_paired_interval(

@@ -26,8 +26,10 @@ from sdgasnet.evaluation.labelled_parts import SIZES, LabelledParts, is_ng
 from sdgasnet.evaluation.policies import PolicyCost, compare_policies
 from sdgasnet.evaluation.thresholds import Costs, choose_best_f1, choose_thresholds, share_columns
 
-Method = Literal["held-out half", "learn then test"]
+Method = Literal["held-out half", "held-out parts", "learn then test"]
 SOURCES: dict[Method, str] = {
+    "held-out parts": "Exact bounds on parts that no threshold was chosen on: Clopper, Pearson, Biometrika 26, "
+    "1934",
     "held-out half": "Thresholds chosen on one half of the parts, exact bounds on the other: Clopper, Pearson, "
     "Biometrika 26, 1934",
     "learn then test": "Threshold chosen and guaranteed on the same bad parts: Angelopoulos et al., Learn then "
@@ -214,6 +216,19 @@ def calibrate_by_rate(
     )  # fmt: skip
 
 
+def bound_decision(
+    parts: LabelledParts, thresholds: NDArray[np.floating], settings: CalibrationConfig
+) -> Guarantee:
+    """What may be said of thresholds that were given beforehand.
+
+    Args:
+        parts: Parts that no threshold was chosen on.
+        thresholds: ``(K,)``.
+        settings: Confidence.
+    """
+    return _guarantee(parts, thresholds, "held-out parts", None, settings)
+
+
 def hold_out_half(bad: NDArray[np.bool_], groups: Sequence[str] | None, seed: int) -> NDArray[np.bool_]:
     """``(P,)`` bool: half of the bad and half of the good parts, drawn at random.
 
@@ -265,7 +280,7 @@ def _finish(
 
 def _guarantee(
     parts: LabelledParts,
-    thresholds: NDArray[np.float64],
+    thresholds: NDArray[np.floating],
     method: Method,
     max_escape_rate: float | None,
     settings: CalibrationConfig,
@@ -281,7 +296,7 @@ def _guarantee(
         if max_escape_rate is None
         else RateBound(*escapes(bad), confidence, max_escape_rate, Interval(0.0, max_escape_rate))
     )
-    overkill = bound_rate(int((~bad & ng).sum()), int((~bad).sum()), confidence) if not bad.all() else None
+    overkill = bound_rate(int((~bad & ng).sum()), int((~bad).sum()), confidence) if (~bad).any() else None
     third, limits = parts.sizes()
     words = [describe_escapes(escape, max_escape_rate or settings.stated_escape_rate)]
     words.append(

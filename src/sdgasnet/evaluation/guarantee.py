@@ -178,10 +178,21 @@ def _below(name: str, bound: RateBound) -> str:
     confidence = f"at {100 * bound.confidence:.3g} % confidence"
     if bound.upper >= 1:
         return f"{confidence} nothing can be said of the {name} rate"
-    # Rounded up: what is stated must hold.
-    digits = 1 if bound.upper >= 0.001 else 3
-    upper = math.ceil(100 * bound.upper * 10**digits - 1e-9) / 10**digits
-    return f"{confidence} the {name} rate is below {upper:.{digits}f} %"
+    return f"{confidence} the {name} rate is below {describe_upper(bound.upper)}"
+
+
+def describe_upper(rate: float) -> str:
+    """An upper bound in percent, rounded up: what is stated must hold.
+
+    Args:
+        rate: In [0, 1].
+
+    Examples:
+        >>> describe_upper(0.04875), describe_upper(0.0002996)
+        ('4.9 %', '0.030 %')
+    """
+    digits = 1 if rate >= 0.001 else 3
+    return f"{math.ceil(100 * rate * 10**digits - 1e-9) / 10**digits:.{digits}f} %"
 
 
 def learn_then_test(bad_scores: ArrayLike, max_rate: float, confidence: float, floor: float) -> float | None:

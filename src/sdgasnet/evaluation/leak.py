@@ -11,22 +11,8 @@ from numpy.typing import NDArray
 
 from sdgasnet.data.records import ObjectRecord
 from sdgasnet.errors import DataError
-from sdgasnet.evaluation.bootstrap import (
-    COVERAGE,
-    Interval,
-    draw_pictures,
-    match_classes,
-    sample_average_precision,
-)
+from sdgasnet.evaluation.bootstrap import Figure, describe_figure, match_classes, measure_figures
 from sdgasnet.imaging.detections import Detections
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure in [0, 1] and the interval that holds 95 % of its resamples; None where it is not defined."""
-
-    value: float
-    interval: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +94,18 @@ def measure_leak(
     if not classes:
         raise DataError("No class has objects in evaluation pictures both with and without a near-duplicate.")
     compared = [matches[label] for label in classes]
-    sampled = {}
-    for name, members in parts.items():
-        # The first row is every picture once, the others are drawn.
-        weights = np.zeros((1 + len(draws := draw_pictures(len(members))), len(detections)), dtype=np.int64)
-        weights[0, members] = 1
-        weights[1:, members] = draws
-        sampled[name] = sample_average_precision(compared, weights)
+    sampled = {name: measure_figures(compared, members) for name, members in parts.items()}
     objects = {name: int(sum(one.objects[members].sum() for one in compared)) for name, members in parts.items()}
     known, new = (
-        Part(len(parts[name]), objects[name], _describe(sampled[name].AP), _describe(sampled[name].AP50))
+        Part(
+            len(parts[name]), objects[name], describe_figure(sampled[name].AP), describe_figure(sampled[name].AP50)
+        )
         for name in ("with", "without")
     )
     return Leak(
         classes,
         known,
         new,
-        _describe(sampled["with"].AP - sampled["without"].AP),
-        _describe(sampled["with"].AP50 - sampled["without"].AP50),
+        describe_figure(sampled["with"].AP - sampled["without"].AP),
+        describe_figure(sampled["with"].AP50 - sampled["without"].AP50),
     )
-
-
-def _describe(values: NDArray[np.float64]) -> Figure:
-    """The figure itself comes first, then the resamples."""
-    drawn = values[1:]
-    if np.isnan(drawn).any():
-        drawn = drawn[~np.isnan(drawn)]
-    if len(drawn) < len(values) / 2:
-        return Figure(float(values[0]), None)
-    low, high = np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]).tolist()
-    return Figure(float(values[0]), Interval(low, high))

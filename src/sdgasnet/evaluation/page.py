@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from html import escape
 from importlib.resources import files
@@ -43,6 +43,23 @@ def fact_table(facts: Mapping[str, str]) -> str:
     """Names and values, one a row."""
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
     return f'<table class="facts">{rows}</table>'
+
+
+def number_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], sums: bool = False) -> str:
+    """Names and numbers, scrolled sideways where it is too wide.
+
+    Args:
+        heads: Of the columns, that of the names first.
+        rows: Name (HTML) and the texts of its cells.
+        sums: Whether the last row sums up the others.
+    """
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr><th>{name}</th>{''.join(f'<td>{escape(text)}</td>' for text in cells)}</tr>" for name, cells in rows
+    )
+    kind = "numbers" if sums else "numbers plain"
+    table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="wide">{table}</div>'
 
 
 def percent(value: float | None, unit: str = "") -> str:
