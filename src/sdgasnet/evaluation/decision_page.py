@@ -112,7 +112,9 @@ def _tiles(report: DecisionReport) -> str:
 
 
 def _at_most(bound: Mapping[str, Any] | None) -> str:
-    return "–" if bound is None or not bound["trials"] else describe_upper(bound["upper"]).replace(" ", "\N{NO-BREAK SPACE}")
+    if bound is None or not bound["trials"]:
+        return "–"
+    return describe_upper(bound["upper"]).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _seen(bound: Mapping[str, Any] | None, kind: str, what: str) -> str:
