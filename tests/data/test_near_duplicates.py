@@ -109,3 +109,7 @@ def test_check_names_groups_and_split_keeps_them_together(strip: Image, make_yol
         parts = split_dataset(index, {"a": 0.5, "b": 0.5}, None, seed)
         homes = {split for split, members in parts.splits.items() for r in members if r.path.stem in near}
         assert len(homes) == 1
+    ignored = [split_dataset(index, {"a": 0.5, "b": 0.5}, None, seed, near_duplicates=False) for seed in range(5)]
+    assert any(
+        len({s for s, m in parts.splits.items() for r in m if r.path.stem in near}) == 2 for parts in ignored
+    )

@@ -114,6 +114,14 @@ def split(
         int | None,
         typer.Option("--folds", min=2, help="So many equal parts instead, fold1, fold2, ...: for train --fold."),
     ] = None,
+    near_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--near-duplicates/--ignore-near-duplicates",
+            help="Keep pictures of the same piece of surface together; ignore them where smooth parts in one "
+            "fixture are taken for the same.",
+        ),
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random order.")] = DEFAULT_SEED,
     format: FormatOption = DEFAULT_FORMAT,
 ) -> None:
@@ -124,7 +132,7 @@ def split(
     shares = parse_parts(parts) if folds is None else {f"{FOLD}{n}": 1 / folds for n in range(1, folds + 1)}
     index = load_dataset(path, format)
     with counting_bar("comparing pictures") as advance:
-        index = split_dataset(index, shares, group, seed, advance)
+        index = split_dataset(index, shares, group, seed, advance, near_duplicates)
     _write(index, out, index.format)
     counts = {part: count_split(records, index.class_names) for part, records in index.splits.items()}
     Console(highlight=False).print(_class_table(index, counts))

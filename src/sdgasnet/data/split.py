@@ -71,6 +71,7 @@ def split_dataset(
     group: str | None,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    near_duplicates: bool = True,
 ) -> DatasetIndex:
     """Share all pictures out anew.
 
@@ -84,6 +85,8 @@ def split_dataset(
             names the group of a picture. None: every picture by itself.
         seed: Of the random order; the same seed gives the same parts.
         progress: Called with (pictures read, pictures in all).
+        near_duplicates: Whether pictures of the same piece of surface are looked for. Parts that lie in a fixture
+            and hardly differ are taken for one piece.
 
     Returns:
         The same data set with the parts as splits; pictures in their old order.
@@ -97,7 +100,7 @@ def split_dataset(
         ECML PKDD 2011; that its units are groups of pictures is ours [O].
     """
     records = list({record.path: record for record in chain.from_iterable(index.splits.values())}.values())
-    units = _units(records, group, progress)
+    units = _units(records, group, progress, near_duplicates)
     chosen = _stratify(units, parts, np.random.default_rng(seed))
     part_of = {position: part for unit, part in zip(units, chosen, strict=True) for position in unit.members}
     splits = {part: [r for n, r in enumerate(records) if part_of[n] == part] for part in parts}
@@ -124,9 +127,12 @@ class _Unit:
 
 
 def _units(
-    records: Sequence[ImageRecord], group: str | None, progress: Callable[[int, int], None] | None
+    records: Sequence[ImageRecord],
+    group: str | None,
+    progress: Callable[[int, int], None] | None,
+    near_duplicates: bool,
 ) -> list[_Unit]:
-    pairs = find_near_duplicates([record.path for record in records], progress)
+    pairs = find_near_duplicates([record.path for record in records], progress) if near_duplicates else []
     alike = {n: str(g) for g, members in enumerate(group_near_duplicates(pairs, len(records))) for n in members}
     near = [alike.get(n, f"alone {n}") for n in range(len(records))]
     names = group_names(records, group) if group is not None else [str(n) for n in range(len(records))]
