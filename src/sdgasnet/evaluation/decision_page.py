@@ -32,8 +32,10 @@ from sdgasnet.imaging.image import Channels, read_image
 
 LONGEST_SIDE = 960
 """Larger drawings are reduced."""
-CLOSE_UP = 4.0
+CLOSE_UP = 3.0
 """Side of a close-up in sides of the box."""
+NEARER = 0.8
+"""A close-up that shows more of the picture than this shows nothing new."""
 SMALLEST_CLOSE_UP = 64
 """Pixels of the source."""
 SIGNATURES = ("Prepared by", "Released by")
@@ -224,7 +226,7 @@ def _error_sheets(report: DecisionReport, records: Sequence[ImageRecord], channe
             sheets.append(f"<p><b>{title}:</b> none among these parts.</p>")
             continue
         cards = "".join(_card(error, by_name[error.picture], report, channels) for error in shown)
-        count = f"all {total}" if total <= len(shown) else f"the worst {len(shown)} of {total}"
+        count = str(total) if total <= len(shown) else f"{total}, the worst {len(shown)} are shown"
         sheets.append(f'<p class="sheet"><b>{title}:</b> {count}.</p><div class="cards">{cards}</div>')
     return "".join(sheets)
 
@@ -239,15 +241,18 @@ def _card(error: DecisionError, record: ImageRecord, report: DecisionReport, cha
         text = f"labelled {error.class_name}; found with {score}, {error.threshold:g} needed"
     else:
         text = f"{error.class_name} {score} ≥ {error.threshold:g}, where nothing is labelled"
-    whole = draw_boxes(pixels, box, [label], [error.class_name])
+    views = {"the picture": (pixels, box[0])}
     near, inside = _close_up(pixels, box[0])
-    drawn = draw_boxes(near, inside[None], [label], [""])
-    figures = "".join(
-        f"<figure>{picture(_reduce(shown), f'{error.picture}, {what}')}<figcaption>{what}</figcaption></figure>"
-        for what, shown in (("the picture", whole), ("close-up", drawn))
-    )
+    if min(near.shape[:2]) < NEARER * min(pixels.shape[:2]):
+        views["close-up"] = (near, inside)
+    figures = []
+    for what, (shown, place) in views.items():
+        drawn = _reduce(draw_boxes(shown, place[None], [label], [error.class_name]))
+        figures.append(
+            f"<figure>{picture(drawn, f'{error.picture}, {what}')}<figcaption>{what}</figcaption></figure>"
+        )
     head = f"<p><b>{escape(error.part)}</b><br>{escape(text)}</p>"
-    return f'<div class="card">{head}<div class="pair close">{figures}</div></div>'
+    return f'<div class="card">{head}<div class="pair close">{"".join(figures)}</div></div>'
 
 
 def _close_up(
