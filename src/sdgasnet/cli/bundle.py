@@ -12,6 +12,7 @@ from sdgasnet.cli.opening import PublicKeyOption
 from sdgasnet.cli.progress import say
 from sdgasnet.decision.rules_file import dump_rules, read_bytes
 from sdgasnet.runtime.bundle import DECISION_NAME, open_bundle, require_place, sign_bundle, write_bundle
+from sdgasnet.runtime.drift import baseline_of
 
 bundle_app = typer.Typer(
     name="bundle", help="Look into exported bundles, decide, sign, verify.", no_args_is_help=True
@@ -29,7 +30,7 @@ def _bundle() -> None:
 def info(bundle: BundlePath, public_key: PublicKeyOption = None) -> None:
     """Say what a bundle holds: the model, its thresholds, and its rules for OK and NG."""
     opened = open_bundle(bundle, public_key)
-    manifest = opened.manifest
+    manifest, known = opened.manifest, baseline_of(opened)
     height, width = manifest.input.image_size
     lines = {
         "name": f"{manifest.name}, preset {manifest.preset}",
@@ -41,6 +42,7 @@ def info(bundle: BundlePath, public_key: PublicKeyOption = None) -> None:
         ),
         "trained": f"{manifest.training.epochs} epochs, {manifest.training.pictures or 'unrecorded'} pictures",
         "parity": manifest.parity,
+        "baseline": "none: no drift watch" if known is None else f"{known.pictures} pictures, for sdgasnet drift",
         "signed": "yes" if opened.signed else "no",
         "rules": "none: detections without a verdict" if opened.rules is None else DECISION_NAME,
     }

@@ -10,6 +10,7 @@ import typer
 import sdgasnet.config
 from sdgasnet.cli.bundle import decide
 from sdgasnet.cli.calibrate import JSON_NAME, calibrate
+from sdgasnet.cli.drift import baseline
 from sdgasnet.cli.export import export
 from sdgasnet.cli.predict import predict
 from sdgasnet.cli.progress import counting_bar, say
@@ -58,6 +59,7 @@ def demo(
         bad_share=BAD_SHARE,
     )
     decide(bundle, out / "rules.yaml", bundle)
+    baseline(bundle, [data / "images" / "calibration", good], bundle)
     pictures = sorted(str(path) for path in (data / "images" / "val").iterdir())[:SHOWN_PICTURES]
     predict(bundle, pictures, out=out / "predictions", as_json=out / "predictions.json")
     say("6/6  writing the report")

@@ -17,6 +17,7 @@ from sdgasnet.cli.data_suspect import suspect
 from sdgasnet.cli.data_tools import export_boxes, import_boxes
 from sdgasnet.cli.demo import demo
 from sdgasnet.cli.distill import distill
+from sdgasnet.cli.drift import baseline, drift
 from sdgasnet.cli.experiment import experiment_app
 from sdgasnet.cli.export import export
 from sdgasnet.cli.model import model_app
@@ -35,6 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+bundle_app.command()(baseline)
 data_app.command()(synth)
 data_app.command()(fix)
 data_app.command()(leak)
@@ -53,6 +55,7 @@ app.command()(val)
 app.command()(calibrate)
 app.command()(predict)
 app.command()(report)
+app.command()(drift)
 app.command()(benchmark)
 app.command()(tune)
 app.command()(demo)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sdgasnet.cli.drift import describe_baseline
 from sdgasnet.cli.opening import model_digest
 from sdgasnet.runtime.bundle import Bundle, is_bundle, open_bundle
+from sdgasnet.runtime.drift import baseline_of
 from sdgasnet.runtime.tuning import read_tuned
 
 
@@ -65,4 +67,5 @@ def _describe_model_file(path: Path) -> dict[str, str]:
 
 def describe_drift(path: Path) -> dict[str, str]:
     """What the drift watch of a bundle knows; empty where there is none."""
-    return {}
+    known = baseline_of(open_bundle(path)) if is_bundle(path) else None
+    return {} if known is None else describe_baseline(known)

@@ -285,6 +285,21 @@ class CalibrationConfig(Section):
     """Of the halves: thresholds are chosen on one, bounds are computed on the other."""
 
 
+class DriftConfig(Section):
+    """How a drift watch is set; not a part of recipes, but the home of its defaults."""
+
+    pictures_per_alarm: PositiveFloat = 10_000.0
+    """Mean number of pictures between two false alarms, all statistics together."""
+    least_drift: PositiveFloat = 0.4
+    """Standard deviations of a statistic between pictures: a smaller drift of its mean is not looked for."""
+    least_pictures: PositiveInt = 50
+    """In a baseline."""
+    embedding_axes: PositiveInt = 8
+    """Directions in which embeddings may vary without being new."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the streams that the limit is set by."""
+
+
 class Recipe(Section):
     """One training run, complete: what a checkpoint carries and a run folder records."""
 

@@ -89,7 +89,7 @@ def build_decision_page(
         classes=_class_table(report),
         drift=fact_table(drift)
         if drift
-        else "<p>The bundle has no baseline: sdgasnet drift fit gives it one.</p>",
+        else "<p>The model has no baseline: sdgasnet bundle baseline gives it one.</p>",
         facts=fact_table(facts),
         signatures="".join(
             f'<div class="signature"><b>{role}</b><p>Name</p><p>Date</p><p>Signature</p></div>'

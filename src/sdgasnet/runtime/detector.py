@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.decision.rules import DecisionRules
@@ -20,17 +21,21 @@ from sdgasnet.imaging.image import Image, prepare_image
 from sdgasnet.runtime.session import Canvases, ModelSpec, Session, run_all
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """What was found in a picture, and what follows from it.
 
     Attributes:
         detections: From the model's threshold on, or that of the rules for the class where it is lower.
         verdict: None if the model has no rules.
+        best_score: Of all raw scores; also where nothing reaches a threshold.
+        embedding: ``(E,)`` float32: what the network sees in the picture as a whole, for the drift watch.
     """
 
     detections: Detections
     verdict: Verdict | None
+    best_score: float
+    embedding: NDArray[np.float32]
 
 
 class Detector:
@@ -112,6 +117,13 @@ class Detector:
         Returns:
             One result a picture.
         """
+        for found, _, _ in self._run_all(images, batch_size, score_threshold):
+            yield found
+
+    def _run_all(
+        self, images: Iterable[Image], batch_size: int, score_threshold: float | None
+    ) -> Iterator[tuple[Detections, NDArray[np.float32], NDArray[np.float32]]]:
+        """Detections, raw scores ``(P, K)`` and embedding ``(E,)`` of each picture."""
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; expected 1 or more")
         resize_maps: deque[list[ResizeMap]] = deque()
@@ -122,10 +134,10 @@ class Detector:
                 yield np.stack([canvas for canvas, _ in batch])
 
         for outputs in run_all(self._session, canvases()):
-            for boxes, scores, resize_map in zip(
-                outputs.boxes_xyxy, outputs.scores, resize_maps.popleft(), strict=True
+            for boxes, scores, embedding, resize_map in zip(
+                outputs.boxes_xyxy, outputs.scores, outputs.embedding, resize_maps.popleft(), strict=True
             ):
-                yield self._decode(boxes, scores, resize_map, score_threshold)
+                yield self._decode(boxes, scores, resize_map, score_threshold), scores, embedding
 
     def inspect(self, image: Image, score_threshold: float | None = None) -> Inspection:
         """Detections in one picture, and the verdict that the model's rules give.
@@ -154,14 +166,13 @@ class Detector:
         """
         names, rules = self.spec.class_names, self.spec.rules
         model_threshold = self.spec.detection.score_threshold if score_threshold is None else score_threshold
-        if rules is None:
-            for found in self.detect_all(images, batch_size, model_threshold):
-                yield Inspection(found, None)
-            return
-        lowest = np.minimum(rules.score_thresholds(names, model_threshold), np.float32(model_threshold))
-        for found in self.detect_all(images, batch_size, float(lowest.min())):
-            shown = found.above_of_class(lowest)
-            yield Inspection(shown, decide_picture(shown, names, rules, model_threshold))
+        lowest = np.full(len(names), model_threshold, np.float32)
+        if rules is not None:
+            lowest = np.minimum(rules.score_thresholds(names, model_threshold), lowest)
+        for found, scores, embedding in self._run_all(images, batch_size, float(lowest.min())):
+            shown = found if rules is None else found.above_of_class(lowest)
+            verdict = None if rules is None else decide_picture(shown, names, rules, model_threshold)
+            yield Inspection(shown, verdict, float(scores.max(initial=0.0)), embedding)
 
     def _batches(self, images: Iterable[Image], batch_size: int) -> Iterator[list[tuple[Image, ResizeMap]]]:
         batch: list[tuple[Image, ResizeMap]] = []
