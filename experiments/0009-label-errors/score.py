@@ -21,6 +21,7 @@ import numpy as np
 from sdgasnet.data.index import load_dataset
 from sdgasnet.evaluation.detections_file import read_detections
 from sdgasnet.evaluation.label_errors import WEIGHT, Suspicion, suspect_labels
+from sdgasnet.evaluation.neighbours import Neighbours
 from sdgasnet.imaging.geometry import pairwise_iou
 
 FIRST = 50
@@ -42,15 +43,15 @@ def main() -> None:
         for name, found in read_detections(run / "detections.json").pictures.items()
     }
     records = [record for members in index.splits.values() for record in members]
-    suspicions = suspect_labels(records, detections, len(index.class_names))
+    suspicions = suspect_labels(records, detections, len(index.class_names), Neighbours.find(records))
     planted = json.loads((arguments.planted / "planted.json").read_text())
     result = {
         "data": arguments.planted.name,
         "pictures": len(records),
         "boxes": sum(len(record.objects) for record in records),
         "AP50": {run.name: json.loads((run / "result.json").read_text())["AP50"] for run in arguments.runs},
-        "kinds": {kind: score(kind, suspicions, planted) for kind in WEIGHT},
-        "all": score(None, suspicions, planted),
+        "kinds": {kind: score(kind, suspicions, planted) for kind in WEIGHT if kind != "unlike"},
+        "all": score(None, [one for one in suspicions if one.kind != "unlike"], planted),
     }
     text = json.dumps(result, indent=1) + "\n"
     print(text)

@@ -59,3 +59,21 @@ def test_runs_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None:
     ):
         done = CliRunner().invoke(app, ["data", "suspect", str(data), str(run), str(other)])
         assert message in str(done.exception), done.output
+
+
+def test_near_duplicates_need_no_run(data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(app, ["data", "suspect", str(data), "--html", str(page)])
+    assert done.exit_code == 0, done.output
+    assert "0 suspicions in 4 pictures" in done.output
+    assert "near-duplicates alone" in page.read_text()
+    run = write_run(tmp_path / "a", [0, 1, 3])
+    done = CliRunner().invoke(app, ["data", "suspect", str(data), str(run), "--html", str(page)])
+    assert done.exit_code == 0, done.output
+    assert "Found pit, where nothing is labelled" in page.read_text()
+
+
+def test_nothing_to_compare_with_is_refused(data: Path) -> None:
+    done = CliRunner().invoke(app, ["data", "suspect", str(data), "--ignore-near-duplicates"])
+    assert done.exit_code != 0
+    assert "Nothing to hold the labels against" in str(done.exception)

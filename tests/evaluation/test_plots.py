@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from sdgasnet.errors import OutputError
-from sdgasnet.evaluation.examples import LONGEST_SIDE, choose_examples
+from sdgasnet.evaluation.examples import choose_examples
 from sdgasnet.evaluation.measure import measure
 from sdgasnet.evaluation.plot_folder import write_plots
+from sdgasnet.imaging.draw import LONGEST_ON_PAGE
 from sdgasnet.imaging.image import read_image
 
 pytest.importorskip("matplotlib")
@@ -67,6 +68,6 @@ def test_examples_are_spread_over_the_split_and_kept_small(corners, records) -> 
     examples = choose_examples(measurement, 1, 4)
     assert [example.name for example in examples] == ["p0.png", "p3.png", "p6.png", "p9.png"]
     assert len(choose_examples(measurement, 1, 99)) == 10
-    assert all(max(example.detected.shape) <= LONGEST_SIDE for example in examples)
+    assert all(max(example.detected.shape) <= LONGEST_ON_PAGE for example in examples)
     unlabelled = choose_examples(measurement, 1, 10)[5]
     assert not np.array_equal(unlabelled.labelled, unlabelled.detected)

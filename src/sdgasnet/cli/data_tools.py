@@ -120,6 +120,7 @@ def _suspicion(entry: dict[str, Any]) -> ToolBox:
         "class": f"rather {other}?",
         "extent": "box fits?",
         "extra": "anything there?",
+        "unlike": "unlike near-duplicates",
     }[entry["kind"]]
     return ToolBox(thing["class"], _box(thing["box_xyxy"]), entry["strength"], remark)
 

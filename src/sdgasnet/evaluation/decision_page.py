@@ -7,9 +7,7 @@ from html import escape
 from math import sqrt
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.decision.rules import ClassRule, DecisionRules
@@ -26,18 +24,18 @@ from sdgasnet.evaluation.decision_plots import (
 from sdgasnet.evaluation.decision_report import DecisionReport
 from sdgasnet.evaluation.figures import paper_colour
 from sdgasnet.evaluation.guarantee import describe_upper
-from sdgasnet.evaluation.page import fact_table, fill_page, number_table, panel, percent, picture
+from sdgasnet.evaluation.page import (
+    close_up,
+    drawing,
+    fact_table,
+    fill_page,
+    number_table,
+    panel,
+    percent,
+)
 from sdgasnet.imaging.draw import draw_boxes
 from sdgasnet.imaging.image import Channels, read_image
 
-LONGEST_SIDE = 960
-"""Larger drawings are reduced."""
-CLOSE_UP = 3.0
-"""Side of a close-up in sides of the box."""
-NEARER = 0.8
-"""A close-up that shows more of the picture than this shows nothing new."""
-SMALLEST_CLOSE_UP = 64
-"""Pixels of the source."""
 SIGNATURES = ("Prepared by", "Released by")
 
 
@@ -242,39 +240,14 @@ def _card(error: DecisionError, record: ImageRecord, report: DecisionReport, cha
     else:
         text = f"{error.class_name} {score} ≥ {error.threshold:g}, where nothing is labelled"
     views = {"the picture": (pixels, box[0])}
-    near, inside = _close_up(pixels, box[0])
-    if min(near.shape[:2]) < NEARER * min(pixels.shape[:2]):
-        views["close-up"] = (near, inside)
-    figures = []
-    for what, (shown, place) in views.items():
-        drawn = _reduce(draw_boxes(shown, place[None], [label], [error.class_name]))
-        figures.append(
-            f"<figure>{picture(drawn, f'{error.picture}, {what}')}<figcaption>{what}</figcaption></figure>"
-        )
+    if near := close_up(pixels, box[0]):
+        views["close-up"] = near
+    figures = [
+        drawing(draw_boxes(shown, place[None], [label], [error.class_name]), error.picture, what)
+        for what, (shown, place) in views.items()
+    ]
     head = f"<p><b>{escape(error.part)}</b><br>{escape(text)}</p>"
     return f'<div class="card">{head}<div class="pair close">{"".join(figures)}</div></div>'
-
-
-def _close_up(
-    pixels: NDArray[np.unsignedinteger[Any]], box: NDArray[np.float64]
-) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.float64]]:
-    """The square around a box, as far as it lies in the picture, and the box in it."""
-    height, width = pixels.shape[:2]
-    side = min(max(CLOSE_UP * (box[2:] - box[:2]).max(), SMALLEST_CLOSE_UP), height, width)
-    middle = (box[:2] + box[2:]) / 2
-    left, top = (
-        int(np.clip(middle[axis] - side / 2, 0, size - side)) for axis, size in enumerate((width, height))
-    )
-    near = pixels[top : top + int(side), left : left + int(side)]
-    return np.ascontiguousarray(near), box - np.array([left, top, left, top])
-
-
-def _reduce(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = LONGEST_SIDE / max(drawn.shape[:2])
-    if scale >= 1:
-        return drawn
-    height, width = (max(1, round(side * scale)) for side in drawn.shape[:2])
-    return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _describe_accuracy(report: DecisionReport) -> str:

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sdgasnet.evaluation.figures import panels
 from sdgasnet.evaluation.measure import Measurement
-from sdgasnet.imaging.draw import draw_boxes, draw_detections
+from sdgasnet.imaging.draw import draw_boxes, draw_detections, reduce_for_page
 from sdgasnet.imaging.image import Channels, read_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-LONGEST_SIDE = 960
-"""Larger drawings are reduced: a page of them is to be opened on a phone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +74,4 @@ def _draw(measurement: Measurement, channels: Channels, number: int) -> Example:
     labels = [thing.label for thing in record.objects]
     labelled = draw_boxes(image, boxes, labels, [names[label] for label in labels])
     found = measurement.detections[number].above(measurement.score_threshold)
-    return Example(record.name, _reduce(labelled), _reduce(draw_detections(image, found, names)))
-
-
-def _reduce(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = LONGEST_SIDE / max(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return Example(record.name, reduce_for_page(labelled), reduce_for_page(draw_detections(image, found, names)))

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.evaluation.matching import MATCH_IOU, GroundTruth, match_detections
+from sdgasnet.evaluation.neighbours import Neighbours
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import pairwise_iou
 
-ErrorKind = Literal["missing", "class", "extent", "extra"]
+ErrorKind = Literal["missing", "class", "extent", "extra", "unlike"]
 Thing = tuple[int, tuple[float, float, float, float]]
 """Label and box, x1 y1 x2 y2 in pixels."""
 
@@ -30,7 +31,10 @@ GOOD_EXTENT_IOU = 0.65
 """Overlap from which a box is not doubted."""
 LEAST_CONFIDENCE = 0.2
 """Detections that are right less often than that contradict nothing."""
-WEIGHT: Mapping[ErrorKind, float] = {"missing": 1.0, "class": 1.0, "extent": 0.5, "extra": 0.5}
+LEAST_AGREEMENT = 0.5
+"""Share of places labelled alike in near-duplicates, below which copies differ on purpose: one board with other
+defects drawn in."""
+WEIGHT: Mapping[ErrorKind, float] = {"missing": 1.0, "class": 1.0, "extent": 0.5, "extra": 0.5, "unlike": 1.0}
 """Detectors overlook defects and place boxes loosely more often than they invent or confuse them."""
 
 
@@ -41,10 +45,12 @@ class Suspicion:
     Attributes:
         picture: Name of the picture, as in the index.
         kind: ``missing``: something was found where nothing is labelled; ``class``: something of another class was
-            found; ``extent``: it was found in another box; ``extra``: nothing was found at a labelled box.
+            found; ``extent``: it was found in another box; ``extra``: nothing was found at a labelled box;
+            ``unlike``: near-duplicates that show the same place are labelled otherwise.
         strength: In [0, 1]; the ranking goes by it. Not a probability.
-        labelled: What is labelled; None for ``missing``.
-        found: What was found; None for ``extra``.
+        labelled: What is labelled; None for ``missing``, and where only near-duplicates have a label.
+        found: What was found, or is labelled in near-duplicates; None for ``extra``, and where they have nothing.
+        unlike: Names of the near-duplicates, for ``unlike``.
     """
 
     picture: str
@@ -52,6 +58,7 @@ class Suspicion:
     strength: float
     labelled: Thing | None
     found: Thing | None
+    unlike: tuple[str, ...] = ()
 
     def to_json(self, class_names: Sequence[str]) -> dict[str, Any]:
         """A mapping for JSON, with class names; boxes in pixels.
@@ -70,6 +77,7 @@ class Suspicion:
             "strength": round(self.strength, 4),
             "labelled": describe(self.labelled),
             "found": describe(self.found),
+            **({"unlike": list(self.unlike)} if self.unlike else {}),
         }
 
 
@@ -98,6 +106,11 @@ class _Picture:
         speaks = np.where(self.same, self.overlaps * self.confidence[:, None], 0.0)
         return np.asarray(speaks.max(axis=0, initial=0.0))
 
+    def finds(self, label: int, place: NDArray[np.float64]) -> bool:
+        """Whether something of a class was found at a place."""
+        there = pairwise_iou(self.found.boxes_xyxy.astype(np.float64), place[None])[:, 0] >= SAME_THING_IOU
+        return bool((there & (self.found.labels == label) & (self.confidence >= LEAST_CONFIDENCE)).any())
+
     def labelled(self, column: int) -> Thing:
         return int(self.truth.labels[column]), _box(self.truth.boxes_xyxy[column])
 
@@ -106,14 +119,21 @@ class _Picture:
 
 
 def suspect_labels(
-    records: Iterable[ImageRecord], detections: Mapping[str, Detections], num_classes: int
+    records: Sequence[ImageRecord],
+    detections: Mapping[str, Detections],
+    num_classes: int,
+    neighbours: Neighbours | None = None,
 ) -> list[Suspicion]:
-    """Hold labels against out-of-fold detections.
+    """Hold labels against out-of-fold detections, and against those of near-duplicates.
+
+    What is found at one place of several near-duplicates and labelled in none of them is rather a part of the
+    pattern than forgotten in all of them: such suspicions are weakened.
 
     Args:
-        records: Pictures with their labels; those without detections are passed over.
+        records: Pictures with their labels; those without detections are held against near-duplicates alone.
         detections: Name of a picture -> what was found in it, down to a low score.
         num_classes: K.
+        neighbours: Of the same pictures, in the same order; None leaves near-duplicates out.
 
     Returns:
         Suspicions, strongest first.
@@ -144,11 +164,70 @@ def suspect_labels(
         )
         for suspicion in suspicions
     ]
+    if neighbours is not None:
+        by_name = {picture.name: picture for picture in pictures}
+        found = [*_discount_pattern(found, by_name, neighbours), *suspect_unlike(neighbours)]
     weighted = (replace(entry, strength=entry.strength * WEIGHT[entry.kind]) for entry in found)
     return sorted(
         (entry for entry in weighted if entry.strength > 0),
         key=lambda entry: (-entry.strength, entry.picture, entry.kind, str(entry.labelled), str(entry.found)),
     )
+
+
+def suspect_unlike(neighbours: Neighbours) -> list[Suspicion]:
+    """Pictures that are labelled otherwise than their near-duplicates, at places that look the same.
+
+    Args:
+        neighbours: The pictures that have near-duplicates.
+
+    Returns:
+        One a place, in no order; none if near-duplicates of this set mostly differ. The strength is the share of
+        the pictures that show the place, the picture itself among them, that are labelled otherwise.
+    """
+    if neighbours.agreement() < LEAST_AGREEMENT:
+        return []
+    found: list[Suspicion] = []
+    for record in neighbours:
+        truth, name = neighbours.truth(record), neighbours.name(record)
+        for label, box in zip(truth.labels.tolist(), truth.boxes_xyxy, strict=True):
+            opinions = neighbours.opinions(record, box)
+            against = [one for one in opinions if label not in one.labels]
+            if against:
+                other = next(((one.labels[0], _box(box)) for one in against if one.labels), None)
+                names = tuple(neighbours.name(one.record) for one in against)
+                strength = len(against) / (len(opinions) + 1)
+                found.append(Suspicion(name, "unlike", strength, (label, _box(box)), other, names))
+        taken = truth.boxes_xyxy
+        for label, box in neighbours.labelled_around(record):
+            if pairwise_iou(box[None], taken).max(initial=0.0) >= TOUCHING_IOU:
+                continue
+            taken = np.concatenate([taken, box[None]])
+            opinions = neighbours.opinions(record, box)
+            against = [one for one in opinions if label in one.labels]
+            if against:
+                names = tuple(neighbours.name(one.record) for one in against)
+                strength = len(against) / (len(opinions) + 1)
+                found.append(Suspicion(name, "unlike", strength, None, (label, _box(box)), names))
+    return found
+
+
+def _discount_pattern(
+    suspicions: Iterable[Suspicion], pictures: Mapping[str, _Picture], neighbours: Neighbours
+) -> Iterator[Suspicion]:
+    """The same suspicions; missing boxes weaker if the same is found, and not labelled, in near-duplicates."""
+    numbers = {neighbours.name(record): record for record in neighbours}
+    for entry in suspicions:
+        if entry.kind != "missing" or entry.picture not in numbers or entry.found is None:
+            yield entry
+            continue
+        label, box = entry.found
+        labelled = pattern = 0
+        for other, place in neighbours.places(numbers[entry.picture], np.array(box)):
+            seen = pictures.get(neighbours.name(other))
+            if seen is not None and seen.finds(label, place):
+                labels = neighbours.labels_at(other, place)
+                labelled, pattern = labelled + bool(labels), pattern + (not labels)
+        yield replace(entry, strength=entry.strength * (1 + labelled) / (1 + labelled + pattern))
 
 
 def estimate_confidences(

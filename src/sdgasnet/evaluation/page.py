@@ -16,12 +16,20 @@ from numpy.typing import NDArray
 
 from sdgasnet import __version__
 from sdgasnet.evaluation.figures import panels, to_png
+from sdgasnet.imaging.draw import reduce_for_page
+from sdgasnet.imaging.image import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 T = TypeVar("T")
 JPEG_QUALITY = 88
+CLOSE_UP = 3.0
+"""Side of a close-up in sides of the box."""
+NEARER = 0.8
+"""A close-up that shows more of the picture than this shows nothing new."""
+SMALLEST_CLOSE_UP = 64
+"""Pixels of the source."""
 
 
 def fill_page(name: str, **parts: str) -> str:
@@ -83,3 +91,37 @@ def picture(pixels: NDArray[np.uint8], text: str) -> str:
 def image(data: bytes, kind: str, text: str) -> str:
     """An encoded picture in the page."""
     return f'<img alt="{escape(text)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def drawing(drawn: NDArray[np.uint8], name: str, caption: str) -> str:
+    """RGB pixels as a figure with a caption, reduced if they are many.
+
+    Args:
+        drawn: ``(H, W, 3)``.
+        name: Of the picture, for those who can't see it.
+        caption: Below it.
+    """
+    shown = picture(reduce_for_page(drawn), f"{name}, {caption}")
+    return f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def close_up(pixels: Image, box_xyxy: NDArray[np.float64]) -> tuple[Image, NDArray[np.float64]] | None:
+    """The square around a box, as far as it lies in the picture, and the box in it.
+
+    Args:
+        pixels: ``(H, W, C)``.
+        box_xyxy: ``(4,)`` pixels.
+
+    Returns:
+        None if it would show most of the picture.
+    """
+    height, width = pixels.shape[:2]
+    side = int(min(max(CLOSE_UP * (box_xyxy[2:] - box_xyxy[:2]).max(), SMALLEST_CLOSE_UP), height, width))
+    if side >= NEARER * min(height, width):
+        return None
+    middle = (box_xyxy[:2] + box_xyxy[2:]) / 2
+    left, top = (
+        int(np.clip(middle[axis] - side / 2, 0, size - side)) for axis, size in enumerate((width, height))
+    )
+    near = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    return near, box_xyxy - np.array([left, top, left, top])

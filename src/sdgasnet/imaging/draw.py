@@ -26,6 +26,8 @@ PALETTE = (
 """RGB colours that a colour-blind person can tell apart: Okabe and Ito, Color Universal Design, 2008."""
 SHORTEST_SIDE = 480
 """Smaller pictures are enlarged by a whole factor, so that captions can be read."""
+LONGEST_ON_PAGE = 960
+"""Longer drawings are reduced for pages: these are to be opened on a phone."""
 LONGEST_ENLARGED = 1920
 """No picture is enlarged beyond this side: a strip from a line camera is long enough as it is."""
 SMALLEST_TEXT = 0.45
@@ -70,7 +72,7 @@ def draw_boxes(
         image: ``(H, W, 1|3)`` uint8 or uint16.
         boxes_xyxy: ``(N, 4)`` pixels of the picture.
         labels: N class indices.
-        captions: N texts.
+        captions: N texts; an empty one is not drawn.
 
     Returns:
         As :func:`draw_detections`.
@@ -87,6 +89,15 @@ def enlarge(image: Image) -> tuple[NDArray[np.uint8], int]:
     if factor > 1:
         canvas = np.repeat(np.repeat(canvas, factor, axis=0), factor, axis=1)
     return canvas, factor
+
+
+def reduce_for_page(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A drawing, reduced if a side is longer than :data:`LONGEST_ON_PAGE`."""
+    scale = LONGEST_ON_PAGE / max(drawn.shape[:2])
+    if scale >= 1:
+        return drawn
+    height, width = (max(1, round(side * scale)) for side in drawn.shape[:2])
+    return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def text_size(canvas: NDArray[np.uint8]) -> float:
@@ -107,7 +118,7 @@ def draw_on(
         canvas: ``(h, w, 3)`` uint8 RGB.
         boxes_xyxy: ``(N, 4)`` pixels of the canvas.
         labels: N class indices.
-        captions: N texts.
+        captions: N texts; an empty one is not drawn.
     """
     size = text_size(canvas)
     boxes = np.rint(np.asarray(boxes_xyxy, np.float64).reshape(-1, 4))
@@ -116,6 +127,8 @@ def draw_on(
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), colour, max(2, round(2 * size) + 1))
     taken = boxes
     for box, colour, text in zip(boxes, colours, captions, strict=True):
+        if not text:
+            continue
         caption = _lay_out(text, canvas.shape[1], size)
         bar = _place_caption(caption, box, canvas.shape[:2], taken)
         taken = np.concatenate([taken, bar[None]])
