@@ -18,6 +18,8 @@ from sdgasnet.imaging.image import Image, read_image
 
 LABELLED, FOUND, OTHER = 4, 5, 7
 """Blue, vermilion and white of the palette: told apart by the colour-blind, too."""
+APART = 1.5
+"""Pixels by which a found box is drawn larger, so that it does not hide the labelled one."""
 ROUNDED = 0.02
 """Pixels by which boxes of suspicions may differ from the labels."""
 
@@ -108,6 +110,7 @@ def _draw(
             (thing[1], colour) for thing, colour in ((entry.labelled, LABELLED), (entry.found, FOUND)) if thing
         ]
     boxes = np.array([box for box, _ in things], np.float64).reshape(-1, 4) - np.tile(origin, 2)
+    boxes[[colour == FOUND for _, colour in things]] += APART * np.array([-1.0, -1.0, 1.0, 1.0])
     # The first is drawn on top.
     return draw_boxes(pixels, boxes[::-1], [colour for _, colour in things][::-1], [""] * len(things))
 
