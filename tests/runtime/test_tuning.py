@@ -48,7 +48,7 @@ def test_what_was_found_is_followed_unless_something_is_asked_for(bundle: Bundle
     assert choose_deployment(bundle, "latency", precision="fp32") == replace(QUICK, precision="fp32")
     assert choose_deployment(bundle, "throughput", threads=2) == replace(MANY, threads=2, streams=2)
     other = choose_deployment(bundle, "latency", runtime="onnxruntime")
-    assert other == Deployment("onnxruntime", "int8", count_cores(), 1)
+    assert other == default_deployment(bundle, "latency", "onnxruntime")
 
 
 @pytest.mark.parametrize(("key", "value"), [("bundle", "0"), ("processor", "another"), ("cores", 1000)])
@@ -75,3 +75,10 @@ def test_refused_precisions_are_not_listed(bundle: Bundle) -> None:
 def test_onnx_runtime_does_not_compute_in_bf16(bundle: Bundle) -> None:
     with pytest.raises(ModelError, match="does not compute in bf16"):
         open_session(bundle, Deployment("onnxruntime", "bf16", 1, 1))
+
+
+def test_a_refused_way_is_not_the_default(bundle: Bundle) -> None:
+    assert default_deployment(bundle, "latency", "onnxruntime").precision == "fp32"
+    assert choose_deployment(bundle, "latency", runtime="onnxruntime").precision == "fp32"
+    forced = replace(bundle, manifest=bundle.manifest.model_copy(update={"refused": ("onnxruntime fp32",)}))
+    assert default_deployment(forced, "latency", "onnxruntime").precision == "int8"

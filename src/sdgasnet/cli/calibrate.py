@@ -21,6 +21,7 @@ from sdgasnet.cli.opening import (
     RuntimeOption,
     ThreadsOption,
     align_classes,
+    describe_way,
     model_digest,
     open_detector,
 )
@@ -141,8 +142,7 @@ def calibrate(
         "checked_against_training": checked,
         "confidence": confidence,
         "seed": settings.seed,
-        "runtime": runtime,
-        "precision": precision,
+        "computed_in": describe_way(model, "throughput", runtime, precision, threads),
         "commit": describe_commit(),
         "versions": describe_versions(),
     }

@@ -87,6 +87,19 @@ def open_detector(
     return load_detector(path)
 
 
+def describe_way(
+    path: Path, purpose: Purpose, runtime: RuntimeOption, precision: PrecisionOption, threads: ThreadsOption
+) -> str:
+    """What :func:`open_detector` runs a model in, in words.
+
+    Raises:
+        ModelError: The model can't be opened.
+    """
+    if not is_bundle(path):
+        return "torch fp32"
+    return str(choose_deployment(open_bundle(path), purpose, runtime, precision, threads))
+
+
 def align_classes(index: DatasetIndex, class_names: tuple[str, ...], model: str) -> DatasetIndex:
     """The data set with its labels in the model's order of classes.
 

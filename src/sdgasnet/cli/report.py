@@ -17,6 +17,7 @@ from sdgasnet.cli.opening import (
     RuntimeOption,
     ThreadsOption,
     align_classes,
+    describe_way,
     open_detector,
 )
 from sdgasnet.cli.progress import counting_bar, say
@@ -95,6 +96,7 @@ def report(
     hardware = describe_hardware()
     facts = {
         **describe_model(model),
+        "Computed in": describe_way(model, "throughput", runtime, precision, threads),
         "Data": f"{data}, split '{split}': {len(labelled)} pictures"
         + (f"; good parts from {good}: {len(added)} pictures" if added else ""),
         "Pictures, SHA-256": digest(list_digests(hashes)),

@@ -92,7 +92,7 @@ def fit_baseline(
     if pictures < settings.least_pictures:
         raise DataError(
             f"A baseline from {pictures} pictures knows too little of how pictures vary; expected "
-            f"{settings.least_pictures} or more, and better 300."
+            f"{settings.least_pictures} or more, and better 1000."
         )
     rng = np.random.default_rng(settings.seed)
     values = values.copy()

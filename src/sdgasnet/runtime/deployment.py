@@ -45,14 +45,28 @@ def is_installed(runtime: Runtime) -> bool:
     return find_spec(runtime) is not None
 
 
-def default_deployment(bundle: Bundle, purpose: Purpose) -> Deployment:
-    """What runs where nothing was measured: OpenVINO if it is installed, the bundle's own precision, all cores."""
+def default_deployment(
+    bundle: Bundle, purpose: Purpose, runtime: Runtime | Literal["auto"] = "auto"
+) -> Deployment:
+    """What runs where nothing was measured: all cores, and the first way that the parity gate did not refuse.
+
+    OpenVINO if it is installed, before ONNX Runtime; the bundle's own precision, before float. If all were
+    refused, the bundle was exported by force, and the first of them runs.
+
+    Args:
+        bundle: The bundle.
+        purpose: What it is opened for.
+        runtime: ``auto`` leaves the choice.
+    """
     cores = count_cores()
-    runtime: Runtime = "openvino" if is_installed("openvino") else "onnxruntime"
-    precision = bundle.manifest.precision
-    if precision == "fp16":  # made for GPUs; a processor is slower with it than in float
-        precision = "fp32"
-    return Deployment(runtime, precision, cores, cores if purpose == "throughput" else 1)
+    own = bundle.manifest.precision
+    # fp16 is made for GPUs; a processor is slower with it than in float.
+    precisions: tuple[ComputePrecision, ...] = ("fp32",) if own == "fp16" else (own, "fp32")
+    installed: tuple[Runtime, ...] = ("openvino", "onnxruntime") if is_installed("openvino") else ("onnxruntime",)
+    runtimes = installed if runtime == "auto" else (runtime,)
+    ways = [(name, precision) for precision in precisions for name in runtimes]
+    chosen, computed = next((way for way in ways if " ".join(way) not in bundle.manifest.refused), ways[0])
+    return Deployment(chosen, computed, cores, cores if purpose == "throughput" else 1)
 
 
 def list_precisions(bundle: Bundle, runtime: Runtime) -> list[ComputePrecision]:

@@ -107,11 +107,11 @@ def choose_deployment(
         precision: ``auto`` leaves the choice.
         threads: :data:`ANY_THREADS` leaves the choice.
     """
-    guess = default_deployment(bundle, purpose)
+    guess = default_deployment(bundle, purpose, runtime)
     tuned = read_tuned(bundle)
     chosen: Deployment = getattr(tuned, purpose) if tuned is not None else guess
-    if runtime != "auto" and runtime != chosen.runtime:
-        chosen = replace(guess, runtime=runtime)
+    if runtime not in ("auto", chosen.runtime):
+        chosen = guess
     if precision != "auto":
         chosen = replace(chosen, precision=precision)
     if threads != ANY_THREADS:
