@@ -10,7 +10,6 @@ from sdgasnet.config.schema import DetectionConfig
 from sdgasnet.errors import ModelError
 from sdgasnet.runtime.bundle import Bundle, open_bundle, write_bundle
 from sdgasnet.runtime.deployment import Deployment, default_deployment, list_precisions, open_session
-from sdgasnet.runtime.host import count_cores
 from sdgasnet.runtime.manifest import Graph, InputSpec, Manifest, Preparation, Training
 from sdgasnet.runtime.tuning import choose_deployment, read_tuned, tuned_file, write_tuned
 
