@@ -109,6 +109,8 @@ def test_what_can_not_be_watched(sdgasnet: Call, place: Path, watched: Path, tmp
     (tmp_path / "state.json").write_text("{")
     code, _, error = sdgasnet("drift", watched, "good", "--state", tmp_path / "state.json")
     assert (code, "is no state of a drift watch" in error) == (2, True)
+    code, _, error = sdgasnet("drift", watched, "good", "--state", tmp_path)
+    assert (code, "can't be read" in error) == (2, True)
     (tmp_path / "empty").mkdir()
     code, _, error = sdgasnet("drift", watched, tmp_path / "empty")
     assert (code, "No pictures in" in error) == (2, True)

@@ -94,3 +94,11 @@ def test_novelty_is_the_distance_from_the_space_of_the_baseline() -> None:
 def test_what_is_no_state_is_refused(content: bytes) -> None:
     with pytest.raises(ConfigError, match="no state of a drift watch"):
         parse_state(content, "state.json")
+
+
+def test_a_state_of_another_baseline_is_refused(baseline: DriftBaseline) -> None:
+    watch = DriftWatch(baseline)
+    watch.update_values(usual())
+    other = baseline.model_copy(update={"limit": 5.0})
+    with pytest.raises(ConfigError, match="another baseline"):
+        DriftWatch(other, watch.state)

@@ -12,9 +12,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from sdgasnet.cli.judged_pictures import refuse_training_pictures
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import DriftConfig
+from sdgasnet.data.fingerprint import image_hashes
+from sdgasnet.data.records import ImageRecord
 from sdgasnet.errors import ConfigError, DataError, ImageError
 from sdgasnet.evaluation.drift import fit_baseline
 from sdgasnet.imaging.image import Image, find_images, read_image
@@ -27,6 +30,7 @@ from sdgasnet.runtime.drift import (
     Alarm,
     DriftBaseline,
     DriftWatch,
+    WatchState,
     baseline_of,
     measure_picture,
     parse_state,
@@ -61,6 +65,8 @@ def baseline(
     opened = open_bundle(bundle, public_key)
     require_place(out)
     files = list_pictures(pictures)
+    records = [ImageRecord(file, str(file), ()) for file in files]
+    refuse_training_pictures(bundle, records, image_hashes(records))
     deployment = choose_deployment(opened, "throughput", runtime, precision, threads)
     detector = Detector(open_session(opened, deployment))
     threshold = detector.spec.detection.score_threshold
@@ -104,8 +110,7 @@ def drift(
             f"{bundle} has no baseline to compare with. Give it one: sdgasnet bundle baseline {bundle} PICTURES "
             "-o NEW"
         )
-    begun = None if state is None or not state.exists() else parse_state(state.read_bytes(), str(state))
-    watch = DriftWatch(known, begun)
+    watch = DriftWatch(known, None if state is None else _read_state(state))
     files = list_pictures(pictures)
     deployment = choose_deployment(opened, "throughput", known.runtime, known.precision, threads)
     detector = Detector(open_session(opened, deployment))
@@ -126,6 +131,20 @@ def drift(
         _print(alarms, taken, first, watch)
     if watch.state.alarmed:
         raise typer.Exit(ALARM_CODE)
+
+
+def _read_state(path: Path) -> WatchState | None:
+    """Where the watch stands; None if there is no such file yet.
+
+    Raises:
+        ConfigError: It can't be read, or is something else.
+    """
+    try:
+        return parse_state(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"State {path} can't be read: {error.strerror or error}. Expected a file.") from None
 
 
 def describe_baseline(known: DriftBaseline) -> dict[str, str]:

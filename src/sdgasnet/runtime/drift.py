@@ -6,6 +6,7 @@ steps in one direction until they can't be chance any more.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -94,6 +95,11 @@ class DriftBaseline(_Strict):
             raise ValueError("embedding_axes and embedding_mean differ in length")
         return self
 
+    @property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -131,6 +137,7 @@ class WatchState(_Strict):
     """Where a watch stands: a few numbers, however many pictures it has seen.
 
     Attributes:
+        baseline: Digest of the baseline that it is of; empty before the first picture.
         pictures: Seen so far.
         sums: ``(2, J)`` cumulative sums, upwards and downwards.
         begun: ``(2, J)`` pictures seen when each sum was last zero.
@@ -138,6 +145,7 @@ class WatchState(_Strict):
         alarmed: Statistics that have given their alarm.
     """
 
+    baseline: str = ""
     pictures: Annotated[int, Field(ge=0)] = 0
     sums: list[list[Finite]] = [[0.0] * len(STATISTICS)] * 2
     begun: list[list[int]] = [[0] * len(STATISTICS)] * 2
@@ -158,6 +166,9 @@ class DriftWatch:
         baseline: What it is compared with.
         state: To go on where another watch stopped.
 
+    Raises:
+        ConfigError: The state is of another baseline.
+
     Source:
         Page, Continuous Inspection Schemes, Biometrika 41, 1954 (cumulative sums, and the last zero as the place
         of the change); the statistics, the clipping and one common limit: ours [O].
@@ -170,6 +181,11 @@ class DriftWatch:
 
     def __init__(self, baseline: DriftBaseline, state: WatchState | None = None) -> None:
         state = state or WatchState()
+        if state.baseline not in ("", baseline.digest):
+            raise ConfigError(
+                "The state of the drift watch is of another baseline, so that its sums mean nothing here. Begin "
+                "anew, without it."
+            )
         self._baseline = baseline
         self._embedding = EmbeddingSpace(np.array(baseline.embedding_mean), np.array(baseline.embedding_axes))
         known = baseline.statistics.values()
@@ -185,6 +201,7 @@ class DriftWatch:
     def state(self) -> WatchState:
         """To be kept, and given to another watch."""
         return WatchState(
+            baseline=self._baseline.digest,
             pictures=self._pictures,
             sums=self._sums.tolist(),
             begun=self._begun.tolist(),
