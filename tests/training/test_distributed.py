@@ -15,6 +15,7 @@ import sys
 import torch
 from torch import nn
 from pathlib import Path
+from sdgasnet.cli.main import end_process
 from sdgasnet.config.loading import load_recipe
 from sdgasnet.data.index import load_dataset
 from sdgasnet.models.deploy import normalise
@@ -40,6 +41,7 @@ loss = fabric.all_reduce(terms.total.detach(), reduce_op="mean")
 if fabric.is_global_zero:
     torch.save({"loss": loss, "gradients": {n: p.grad for n, p in plain.named_parameters()}}, out)
 leave_processes()
+end_process(0)
 """
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -74,7 +76,22 @@ def main() -> None:
         app()
     except SDGASNetError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        end_process(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        end_process(130)
+    except SystemExit as ended:
+        end_process(ended.code if isinstance(ended.code, int) else 0)
+
+
+def end_process(code: int) -> NoReturn:
+    """Exit; one process of a training on several leaves without the interpreter's teardown.
+
+    The threads of gradients and of gloo may still hold tensors then and would abort or hang the process after
+    its work is done (https://github.com/pytorch/pytorch/issues/190489).
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
