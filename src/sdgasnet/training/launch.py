@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import sys
 from collections.abc import Callable
 
 import torch
@@ -13,6 +15,11 @@ from torch import Tensor, nn
 
 from sdgasnet.config.schema import TrainingConfig
 from sdgasnet.errors import TrainingError
+
+MALLOC_TRIM_THRESHOLD, MALLOC_TOP_PAD, MALLOC_MMAP_THRESHOLD = -1, -2, -3
+"""Names of glibc's ``mallopt``."""
+LARGEST_INT = 2**31 - 1
+MEMORY_TAKEN_AT_ONCE = 2**28
 
 
 def launch_fabric(config: TrainingConfig) -> Fabric:
@@ -35,6 +42,8 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
         )
     if config.threads:
         torch.set_num_threads(config.threads)
+    if not cuda:
+        keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     several = config.devices * config.nodes > 1
     fabric = Fabric(
@@ -46,6 +55,25 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory it frees, for the maps of the next step.
+
+    glibc gives large blocks back to the system and gets them again, page by page, at every step.
+
+    Returns:
+        Whether it is done: with glibc, so on most Linux systems.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    wanted = (
+        (MALLOC_MMAP_THRESHOLD, LARGEST_INT),
+        (MALLOC_TRIM_THRESHOLD, LARGEST_INT),
+        (MALLOC_TOP_PAD, MEMORY_TAKEN_AT_ONCE),
+    )
+    return mallopt is not None and all(mallopt(name, value) == 1 for name, value in wanted)
 
 
 def leave_processes() -> None:
