@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sdgasnet.models.blocks import MBLA, ConvBlock, RepConv, ResidualTriple, fold_batch_norm
+from sdgasnet.models.blocks import MBLA, ConvBlock, DepthwiseConv, RepConv, ResidualTriple, fold_batch_norm
 
 
 def randomise_statistics(module: nn.Module) -> None:
@@ -92,3 +92,40 @@ def test_mbla_concatenates_in_the_order_of_the_method() -> None:
     torch.testing.assert_close(block(x), expected)
     assert block.mix.conv.in_channels == 24
     assert block(x).shape == (1, 8, 5, 7)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 2, 0), (5, 1, 2), (5, 2, 0), (3, 1, 1)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_depthwise_convolution_has_the_gradients_of_float32_in_a_bfloat16_training(
+    kernel: int, stride: int, padding: int, memory_format: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    conv = DepthwiseConv(6, kernel, stride, padding)
+    # Numbers that bfloat16 holds exactly, so that only the arithmetic of the gradients could differ.
+    exact = torch.randn(2, 6, 12, 16).bfloat16().float().to(memory_format=memory_format)
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight.bfloat16())
+    gradients = []
+    for autocast in (False, True):
+        x = exact.clone().requires_grad_()
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            out = conv(x)
+        assert out.dtype == (torch.bfloat16 if autocast else torch.float32)
+        out.backward(torch.ones_like(out))
+        assert x.grad is not None
+        assert conv.weight.grad is not None
+        gradients.append((out.detach().float(), x.grad.clone(), conv.weight.grad.clone()))
+    for plain, low in zip(*gradients, strict=True):
+        torch.testing.assert_close(low, plain, rtol=1e-2, atol=1e-2)
+    if kernel > 3 or stride > 1:
+        torch.testing.assert_close(gradients[1][2], gradients[0][2], rtol=1e-5, atol=1e-5)
+
+
+def test_depthwise_convolution_asks_for_no_gradient_that_nobody_wants() -> None:
+    conv = DepthwiseConv(4, 5, padding=2).requires_grad_(False)
+    x = torch.randn(1, 4, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        conv(x).sum().backward()
+    assert x.grad is not None
+    assert conv.weight.grad is None

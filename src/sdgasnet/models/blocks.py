@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,59 @@ class ConvBlock(nn.Module):
         return conv if isinstance(self.activation, nn.Identity) else nn.Sequential(conv, self.activation)
 
 
+class DepthwiseConv(nn.Conv2d):
+    """Convolution of each channel by itself, without bias; its gradients are computed in float32 on processors.
+
+    Their bfloat16 gradients run on reference kernels where the stride is 2 or the kernel 5x5, up to ten times
+    slower than float32's: ``benchmarks/results/depthwise_gradients.json``.
+
+    Args:
+        channels: C, in and out.
+        kernel: Side of the kernel.
+        stride: Step in both directions.
+        padding: Zeros at every side.
+
+    Examples:
+        >>> DepthwiseConv(4, 3, padding=1)(torch.zeros(1, 4, 6, 8)).shape
+        torch.Size([1, 4, 6, 8])
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+        self._is_slow_in_bfloat16 = stride > 1 or kernel > 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W) -> (B, C, H', W')``."""
+        trains = self._is_slow_in_bfloat16 and torch.is_grad_enabled()
+        if trains and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            low = torch.get_autocast_dtype("cpu")
+            apply: Any = _DepthwiseFloat32Gradients.apply
+            out: Tensor = apply(x.to(low), self.weight, self.stride, self.padding)
+            return out
+        return super().forward(x)
+
+
+class _DepthwiseFloat32Gradients(torch.autograd.Function):
+    """Forward in the type of the input, backward in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(x, weight.to(x.dtype), None, stride, padding, 1, x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        wanted = (*ctx.needs_input_grad[:2], False)
+        # Not torch.nn.grad's functions: they lose the memory format and copy every map.
+        by_x, by_weight, _ = torch.ops.aten.convolution_backward(
+            gradients[0].float(), x.float(), weight, None,
+            ctx.stride, ctx.padding, (1, 1), False, (0, 0), x.shape[1], wanted,
+        )  # fmt: skip
+        return by_x if by_x is None else by_x.to(x.dtype), by_weight, None, None
+
+
 class SameConv(nn.Module):
     """Convolution, batch normalisation and ReLU6, padded as TensorFlow's "same".
 
@@ -72,7 +125,7 @@ class SameConv(nn.Module):
         out_channels: D.
         kernel: Side of the kernel, odd.
         stride: 1 or 2.
-        groups: Groups of channels.
+        depthwise: Each channel by itself; C and D are equal then.
         activation: ``relu6`` or ``none``.
 
     Source:
@@ -91,14 +144,18 @@ class SameConv(nn.Module):
         out_channels: int,
         kernel: int,
         stride: int = 1,
-        groups: int = 1,
+        depthwise: bool = False,
         activation: Literal["relu6", "none"] = "relu6",
     ) -> None:
         super().__init__()
         before, total = (kernel - stride) // 2, kernel - stride
         self.pad = nn.ZeroPad2d((before, total - before) * 2) if stride > 1 else nn.Identity()
         padding = 0 if stride > 1 else kernel // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+        self.conv = (
+            DepthwiseConv(in_channels, kernel, stride, padding)
+            if depthwise
+            else nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+        )
         self.norm = batch_norm(out_channels)
         self.activation = nn.ReLU6() if activation == "relu6" else nn.Identity()
 

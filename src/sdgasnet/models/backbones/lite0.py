@@ -36,7 +36,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = in_channels * expansion
         self.expand = SameConv(in_channels, hidden, 1) if expansion > 1 else nn.Identity()
-        self.depthwise = SameConv(hidden, hidden, kernel, stride, groups=hidden)
+        self.depthwise = SameConv(hidden, hidden, kernel, stride, depthwise=True)
         self.project = SameConv(hidden, out_channels, 1, activation="none")
         self.is_residual = stride == 1 and in_channels == out_channels
 
