@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 GUARD = Path(__file__).parent / "no_network"
@@ -149,6 +151,11 @@ def write_data(place: Place) -> None:
 
 def test_data(place: Place) -> None:
     write_data(place)
+    (place.folder / "boards").mkdir()
+    board = np.full((64, 64), 255, np.uint8)
+    board[24:40] = 0
+    cv2.imwrite(str(place.folder / "boards" / "good.png"), board)
+    place.sdgasnet("data", "plant", "boards", "planted", "--val-share", "0")
 
 
 @needs_torch

@@ -217,6 +217,22 @@ class SynthesisConfig(Section):
     format: Literal["voc", "coco", "yolo"] = "yolo"
 
 
+class PlantingConfig(Section):
+    """Defects planted on pictures of good boards; not a part of recipes, but the home of its defaults."""
+
+    copper: Literal["dark", "light"] = "dark"
+    copies: PositiveInt = 4
+    least_defects: PositiveInt = 1
+    most_defects: PositiveInt = 10
+    good_share: Fraction = 0.1
+    margin: Annotated[int, Field(ge=0)] = 4
+    """Pixels that boxes stand off the defect."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    val_share: Fraction = 0.2
+    """Of the good pictures, where no data set with a val split is given."""
+    format: Literal["voc", "coco", "yolo"] = "yolo"
+
+
 class Tolerance(Section):
     """How far a bundle may be from the trained model in one precision; None holds nothing against it.
 

@@ -1,0 +1,318 @@
+"""Circuit-board defects planted on real pictures of good boards: exact labels, and no bad board needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from sdgasnet.data.records import ObjectRecord
+from sdgasnet.errors import DataError
+from sdgasnet.imaging.image import Image
+
+Mask = NDArray[np.bool_]
+Point = NDArray[np.float64]
+Tone = Literal["dark", "light"]
+
+LEAST_CONTRAST = 0.25
+"""Between the two tones, of full scale."""
+MOST_BETWEEN = 0.1
+"""Share of the pixels that may lie in the middle half between the tones: edges do, shades do."""
+OUTSIDE = 0.01
+"""Share of the pixels at either end that says nothing of the tones."""
+BORDER = 8
+"""Pixels by which a picture is continued, so that its border is no edge of the copper."""
+WIDEST_CUT = 72.0
+"""Widest trace or gap that is cut through or bridged, pixels."""
+CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 9.0)
+"""Pixels, drawn evenly in their logarithm: as on boards that are seen at about 50 pixels a millimetre."""
+HATCHED_SHARE = 0.3
+"""Of the strokes: thin ones side by side instead of one broad one."""
+SMALLEST_AREA = 12
+"""Changed pixels below which nobody would call it a defect."""
+ATTEMPTS = 20
+
+
+class Region(NamedTuple):
+    """One of the two tones of a picture.
+
+    Attributes:
+        inside: ``(H, W)`` where the picture has this tone.
+        depth: ``(H, W)`` float32, distance to the nearest pixel of the other tone, 0 there.
+    """
+
+    inside: Mask
+    depth: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Planting:
+    """What is planted and how it is labelled.
+
+    Attributes:
+        labels: Key of :data:`PLANTED_DEFECTS` -> label of such a defect.
+        copper: Tone of the copper.
+        margin: Pixels that boxes stand off the changed pixels.
+    """
+
+    labels: Mapping[str, int]
+    copper: Tone
+    margin: int
+
+
+def plant_defects(
+    image: Image, count: int, tones: tuple[int, int], planting: Planting, rng: Generator
+) -> tuple[Image, tuple[ObjectRecord, ...]]:
+    """Change a picture of a good board so that it shows defects.
+
+    Args:
+        image: ``(H, W, 1)`` uint8 or uint16 of two tones; not changed.
+        count: Number of defects; fewer where the board has no room for them. Their boxes don't overlap.
+        tones: The dark and the light one, from :func:`find_tones`.
+        planting: Which kinds.
+        rng: Source of randomness.
+
+    Returns:
+        The changed picture, and its defects.
+
+    Examples:
+        >>> board = np.full((64, 64, 1), 255, np.uint8)
+        >>> board[24:40] = 0
+        >>> planting = Planting({"open": 0}, "dark", margin=2)
+        >>> picture, defects = plant_defects(board, 1, (0, 255), planting, np.random.default_rng(0))
+        >>> bool((picture[24:40] == 255).any()), len(defects)
+        (True, 1)
+    """
+    grey = image[:, :, 0].copy()
+    height, width = grey.shape
+    kinds = tuple(planting.labels)
+    taken = np.zeros(grey.shape, np.bool_)
+    objects: list[ObjectRecord] = []
+    for _ in range(ATTEMPTS * count):
+        if len(objects) == count:
+            break
+        kind = kinds[rng.integers(len(kinds))]
+        draw, is_of_copper = PLANTED_DEFECTS[kind]
+        is_dark = is_of_copper == (planting.copper == "dark")
+        changed = draw(rng, find_region(grey, tones, is_dark))
+        if changed is None or changed.sum() < SMALLEST_AREA:
+            continue
+        left, top, right, bottom = _hull(changed, planting.margin, width, height)
+        if taken[top:bottom, left:right].any():
+            continue
+        taken[top:bottom, left:right] = True
+        grey[changed] = tones[1] if is_dark else tones[0]
+        box = (float(left), float(top), float(right), float(bottom))
+        objects.append(ObjectRecord(planting.labels[kind], box))
+    return grey[:, :, None], tuple(objects)
+
+
+def find_tones(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """The dark and the light tone of near-binary pictures.
+
+    Args:
+        counts: ``(256,)`` or ``(65536,)``: how many pixels of all pictures together have each value; of all, for
+            a single one may show nothing but ground.
+
+    Raises:
+        DataError: There is one tone only, or there are many.
+
+    Examples:
+        >>> find_tones(np.bincount([8, 8, 8, 250, 250, 251], minlength=256))
+        (8, 250)
+    """
+    values, below = np.arange(len(counts)), np.cumsum(counts)
+    low, high = (int(np.searchsorted(below, share * below[-1])) for share in (OUTSIDE, 1 - OUTSIDE))
+    between = share_between(counts, (low, high))
+    if high - low < LEAST_CONTRAST * (len(counts) - 1) or between > MOST_BETWEEN:
+        raise DataError(
+            f"The pictures are not of two tones: {1 - 2 * OUTSIDE:.0%} of their pixels lie from {low} to {high}, "
+            f"{between:.0%} of all between the tones (at most {MOST_BETWEEN:.0%}). Give pictures as a scanner "
+            "for bare boards makes them, or binarise yours first."
+        )
+    is_dark = values < (low + high) / 2
+    dark, light = (int(_median(counts * half)) for half in (is_dark, ~is_dark))
+    return dark, light
+
+
+def share_between(counts: NDArray[np.int64], tones: tuple[int, int]) -> float:
+    """Share of the pixels in the middle half between two tones."""
+    quarter = (tones[1] - tones[0]) / 4
+    values = np.arange(len(counts))
+    is_between = (values > tones[0] + quarter) & (values < tones[1] - quarter)
+    return float(counts[is_between].sum() / counts.sum())
+
+
+def find_region(grey: NDArray[np.uint8 | np.uint16], tones: tuple[int, int], is_dark: bool) -> Region:
+    """The dark or the light part of a picture, and how far from its edge each pixel lies."""
+    inside = (grey < sum(tones) / 2) == is_dark
+    sides = (BORDER,) * 4
+    continued = cv2.copyMakeBorder(inside.astype(np.uint8), *sides, cv2.BORDER_REPLICATE)
+    depth = cv2.distanceTransform(continued, cv2.DIST_L2, 5)[BORDER:-BORDER, BORDER:-BORDER]
+    return Region(inside, np.asarray(depth, np.float32))
+
+
+def cut_through(rng: Generator, region: Region) -> Mask | None:
+    """A stroke from edge to edge across a narrow part: opens a trace, bridges a gap."""
+    depth = region.depth
+    is_middle = (depth >= cv2.dilate(depth, np.ones((3, 3)))) & (depth >= 2) & (depth <= WIDEST_CUT / 2)
+    for _ in range(ATTEMPTS):
+        middle = _pick(rng, is_middle)
+        if middle is None:
+            return None
+        half = float(depth[int(middle[1]), int(middle[0])])
+        for angle in rng.uniform(0, np.pi, ATTEMPTS):
+            across = np.array([np.cos(angle), np.sin(angle)])
+            beyond = [middle + side * across * (1.35 * half + 3) for side in (-1, 1)]
+            if all(_holds(region, point, False) for point in beyond):
+                ends = [middle + side * across * (1.25 * half + 1) for side in (-1, 1)]
+                stroke = draw_stroke(rng, region.inside.shape, ends[0], ends[1], _draw_size(rng, CUT_WIDTHS))
+                return stroke & region.inside
+    return None
+
+
+def bite(rng: Generator, region: Region) -> Mask | None:
+    """A stroke from the edge inwards that ends before the other edge: a mouse bite, or a spur of the other."""
+    is_edge = (region.depth > 0) & (region.depth <= 1.5)
+    for _ in range(ATTEMPTS):
+        start = _pick(rng, is_edge)
+        inwards = None if start is None else _inwards(region, start, rng.uniform(-0.6, 0.6))
+        if start is None or inwards is None:
+            continue
+        depth, width = _draw_size(rng, BITE_DEPTHS), _draw_size(rng, BITE_WIDTHS)
+        if not _holds(region, start + inwards * (depth + width / 2 + 4), True):
+            continue
+        stroke = draw_stroke(rng, region.inside.shape, start - inwards, start + inwards * depth, width)
+        around = cv2.dilate(stroke.astype(np.uint8), np.ones((5, 5))) > 0
+        ys, xs = np.nonzero(around & ~region.inside)
+        touches_other_edge = ((np.stack([xs, ys], axis=1) - start) @ inwards > depth / 2 + 2).any()
+        if not touches_other_edge:
+            return stroke & region.inside
+    return None
+
+
+def island(rng: Generator, region: Region) -> Mask | None:
+    """A blob that touches no edge: a pin hole, or spurious copper."""
+    radius = _draw_size(rng, ISLAND_RADII)
+    for _ in range(ATTEMPTS):
+        middle = _pick(rng, region.depth >= 2.2 * radius + 4)
+        if middle is None:
+            radius *= 0.75
+            continue
+        reach = _turned(np.array([radius, 0.0]) * rng.uniform(0.2, 1.6), rng.uniform(0, 2 * np.pi))
+        width = radius * rng.uniform(1.0, 1.8)
+        blob = draw_stroke(rng, region.inside.shape, middle - reach, middle + reach, width)
+        if rng.random() < 0.3:
+            blob |= draw_stroke(rng, blob.shape, middle, middle + rng.normal(0, radius / 2, 2), radius)
+        if (blob & ~region.inside).any():
+            continue
+        if rng.random() < 0.15:
+            blob &= ~(cv2.erode(blob.astype(np.uint8), np.ones((5, 5))) > 0)
+        return blob
+    return None
+
+
+PLANTED_DEFECTS: dict[str, tuple[Callable[[Generator, Region], Mask | None], bool]] = {
+    "open": (cut_through, True),
+    "short": (cut_through, False),
+    "mouse_bite": (bite, True),
+    "spur": (bite, False),
+    "pin_hole": (island, True),
+    "spurious_copper": (island, False),
+}
+"""What is drawn, and whether it is taken from the copper or from the ground."""
+
+
+def draw_stroke(rng: Generator, size: tuple[int, ...], start: Point, end: Point, width: float) -> Mask:
+    """A stroke of a brush, or a hatching of thin strokes: ``size``, True where it paints.
+
+    Args:
+        rng: Source of randomness.
+        size: (height, width) of the picture.
+        start: (x, y).
+        end: (x, y).
+        width: Of the brush or the hatching, pixels.
+    """
+    canvas = np.zeros(size, np.uint8)
+    if rng.random() < HATCHED_SHARE:
+        for _ in range(int(rng.integers(2, 5))):
+            aside = _turned((end - start) / max(1.0, float(np.hypot(*(end - start)))), np.pi / 2)
+            shift = aside * rng.uniform(-width / 2, width / 2)
+            _paint(rng, canvas, start + shift, end + shift, float(rng.uniform(2, 3)))
+    else:
+        _paint(rng, canvas, start, end, width)
+    return canvas > 0
+
+
+def _paint(rng: Generator, canvas: NDArray[np.uint8], start: Point, end: Point, width: float) -> None:
+    """Paint one ragged, bent stroke."""
+    length = float(np.hypot(*(end - start)))
+    along = np.linspace(0, 1, max(2, int(length / 2)))[:, None]
+    bend = rng.normal(0, 1, 2) * rng.uniform(0, 0.3) * length
+    middles = start * (1 - along) + end * along + np.sin(np.pi * along) * bend
+    middles += rng.normal(0, 0.08 * width, middles.shape)
+    # In quarters of a pixel, for smooth outlines of small brushes.
+    points = np.rint(4 * middles).astype(np.int32)
+    cv2.polylines(canvas, [points], False, 1, max(2, round(width / 2)), shift=2)
+    for x, y in points.tolist():
+        radius = max(1.0, width / 2 * rng.uniform(0.7, 1.2))
+        cv2.circle(canvas, (x, y), round(4 * radius), 1, cv2.FILLED, shift=2)
+
+
+def _pick(rng: Generator, allowed: Mask) -> Point | None:
+    """A pixel at random, as (x, y)."""
+    places = np.flatnonzero(allowed)
+    if not len(places):
+        return None
+    y, x = divmod(int(places[rng.integers(len(places))]), allowed.shape[1])
+    return np.array([x, y], np.float64)
+
+
+def _holds(region: Region, point: Point, inside: bool) -> bool:
+    """Whether a point lies in the picture, and in the region or not as asked for."""
+    height, width = region.inside.shape
+    x, y = int(point[0]), int(point[1])
+    return 0 <= x < width and 0 <= y < height and bool(region.inside[y, x]) == inside
+
+
+def _inwards(region: Region, edge: Point, turn: float) -> Point | None:
+    """Unit vector into the region at a point of its edge, turned by an angle; None where that is not clear."""
+    height, width = region.inside.shape
+    x, y, reach = int(edge[0]), int(edge[1]), 3
+    if not (reach <= x < width - reach and reach <= y < height - reach):
+        return None
+    depth = region.depth
+    slope = np.array(
+        [depth[y, x + reach] - depth[y, x - reach], depth[y + reach, x] - depth[y - reach, x]], np.float64
+    )
+    length = float(np.hypot(*slope))
+    return None if length == 0 else _turned(slope / length, turn)
+
+
+def _median(counts: NDArray[np.int64]) -> int:
+    below = np.cumsum(counts)
+    return int(np.searchsorted(below, below[-1] / 2))
+
+
+def _turned(vector: Point, angle: float) -> Point:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([cosine * vector[0] - sine * vector[1], sine * vector[0] + cosine * vector[1]])
+
+
+def _draw_size(rng: Generator, limits: tuple[float, float]) -> float:
+    return float(np.exp(rng.uniform(*np.log(limits))))
+
+
+def _hull(changed: Mask, margin: int, width: int, height: int) -> tuple[int, int, int, int]:
+    ys, xs = np.nonzero(changed)
+    return (
+        max(0, int(xs.min()) - margin),
+        max(0, int(ys.min()) - margin),
+        min(width, int(xs.max()) + 1 + margin),
+        min(height, int(ys.max()) + 1 + margin),
+    )
