@@ -61,19 +61,19 @@ def test_each_kind_does_to_the_board_what_its_name_says(
     planting = Planting({kind: 5}, "dark", margin=0)
     picture, defects = plant_defects(good, 1, TONES, planting, np.random.default_rng(seed))
     assert [defect.label for defect in defects] == [5]
-    # Blobs of either tone may be hollow; a cut along the border parts nothing.
+    # Blobs of either tone may be hollow, a ragged cut may leave specks; one along the border parts nothing.
     left, _, right, _ = defects[0].box_xyxy
     at_border = left == 0 or right == 160
     more_copper, more_ground = (
         count_parts(picture, True) - copper_parts,
         count_parts(picture, False) - ground_parts,
     )
-    assert more_copper in (0, kind == "pin_hole", -(kind == "open" and at_border))
-    assert more_ground in (0, kind == "spurious_copper", -(kind == "short" and at_border))
+    assert -(kind == "open" and at_border) <= more_copper <= 2 * (kind in ("open", "pin_hole"))
+    assert -(kind == "short" and at_border) <= more_ground <= 2 * (kind in ("short", "spurious_copper"))
     assert ((picture < 125).sum() > (good < 125).sum()) == copper_grows
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(40))
 def test_hatchings_open_and_bridge_too(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may leave specks, but no way across."""
     monkeypatch.setattr("sdgasnet.data.surfaces.planting.HATCHED_SHARE", 1.0)
@@ -82,7 +82,8 @@ def test_hatchings_open_and_bridge_too(seed: int, monkeypatch: pytest.MonkeyPatc
     assert count_parts(opened, dark=True) >= 4
     assert count_parts(opened, dark=False) == 3
     bridged, _ = plant_defects(board(), 1, TONES, Planting({"short": 0}, "dark", 0), rng)
-    assert count_parts(bridged, dark=True) == 2
+    parts = cv2.connectedComponents((bridged[:, :, 0] < 125).astype(np.uint8))[1]
+    assert len({int(parts[y, 0]) for y in (28, 64, 100)}) == 2
 
 
 @pytest.mark.parametrize("margin", [0, 7])
@@ -104,7 +105,7 @@ def test_light_copper_is_the_negative_of_dark_copper(copper: Tone) -> None:
     good = board() if copper == "dark" else 250 - board()
     picture, defects = plant_defects(good, 1, TONES, Planting({"open": 0}, copper, 0), np.random.default_rng(1))
     assert len(defects) == 1
-    assert count_parts(picture, dark=copper == "dark") == 4
+    assert count_parts(picture, dark=copper == "dark") >= 4
 
 
 def test_several_defects_lie_apart_and_all_kinds_come() -> None:

@@ -27,9 +27,9 @@ OUTSIDE = 0.01
 """Share of the pixels at either end that says nothing of the tones."""
 BORDER = 8
 """Pixels by which a picture is continued, so that its border is no edge of the copper."""
-WIDEST_CUT = 72.0
-"""Widest trace or gap that is cut through or bridged, pixels."""
-CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 9.0)
+SHORTEST_CUT, WIDEST_CUT = 4, 72
+"""Length of the way from edge to edge that is cut or bridged, pixels."""
+CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 12.0)
 """Pixels, drawn evenly in their logarithm: as on boards that are seen at about 50 pixels a millimetre."""
 HATCHED_SHARE = 0.3
 """Of the strokes: thin ones side by side instead of one broad one."""
@@ -158,21 +158,22 @@ def find_region(grey: NDArray[np.uint8 | np.uint16], tones: tuple[int, int], is_
 
 
 def cut_through(rng: Generator, region: Region) -> Mask | None:
-    """A stroke from edge to edge across a narrow part: opens a trace, bridges a gap."""
-    depth = region.depth
-    is_middle = (depth >= cv2.dilate(depth, np.ones((3, 3)))) & (depth >= 2) & (depth <= WIDEST_CUT / 2)
+    """A stroke from edge to edge across a narrow part: opens a trace, cuts off a corner, bridges a gap."""
+    is_edge = (region.depth > 0) & (region.depth <= 1.5)
+    steps = np.arange(1.0, WIDEST_CUT)[:, None]
     for _ in range(ATTEMPTS):
-        middle = _pick(rng, is_middle)
-        if middle is None:
-            return None
-        half = float(depth[int(middle[1]), int(middle[0])])
-        for angle in rng.uniform(0, np.pi, ATTEMPTS):
-            across = np.array([np.cos(angle), np.sin(angle)])
-            beyond = [middle + side * across * (1.35 * half + 3) for side in (-1, 1)]
-            if all(_holds(region, point, False) for point in beyond):
-                ends = [middle + side * across * (1.25 * half + 1) for side in (-1, 1)]
-                stroke = draw_stroke(rng, region.inside.shape, ends[0], ends[1], _draw_size(rng, CUT_WIDTHS))
-                return stroke & region.inside
+        start = _pick(rng, is_edge)
+        inwards = None if start is None else _inwards(region, start, rng.uniform(-1, 1))
+        if start is None or inwards is None:
+            continue
+        path = (start + steps * inwards).astype(int)
+        height, width = region.inside.shape
+        path = path[((path >= 0) & (path < (width, height))).all(axis=1)]
+        leaves = np.flatnonzero(~region.inside[path[:, 1], path[:, 0]])
+        if len(leaves) and leaves[0] >= SHORTEST_CUT:
+            end = start + inwards * (leaves[0] + 2)
+            stroke = draw_stroke(rng, region.inside.shape, start - 2 * inwards, end, _draw_size(rng, CUT_WIDTHS))
+            return stroke & region.inside
     return None
 
 
@@ -204,7 +205,7 @@ def island(rng: Generator, region: Region) -> Mask | None:
         if middle is None:
             radius *= 0.75
             continue
-        reach = _turned(np.array([radius, 0.0]) * rng.uniform(0.2, 1.6), rng.uniform(0, 2 * np.pi))
+        reach = _turned(np.array([radius, 0.0]) * rng.uniform(0.2, 2.0), rng.uniform(0, 2 * np.pi))
         width = radius * rng.uniform(1.0, 1.8)
         blob = draw_stroke(rng, region.inside.shape, middle - reach, middle + reach, width)
         if rng.random() < 0.3:
@@ -240,10 +241,10 @@ def draw_stroke(rng: Generator, size: tuple[int, ...], start: Point, end: Point,
     """
     canvas = np.zeros(size, np.uint8)
     if rng.random() < HATCHED_SHARE:
-        for _ in range(int(rng.integers(2, 5))):
-            aside = _turned((end - start) / max(1.0, float(np.hypot(*(end - start)))), np.pi / 2)
-            shift = aside * rng.uniform(-width / 2, width / 2)
-            _paint(rng, canvas, start + shift, end + shift, float(rng.uniform(2, 3)))
+        aside = _turned((end - start) / max(1.0, float(np.hypot(*(end - start)))), np.pi / 2)
+        # The first goes where it was asked to, and so from edge to edge.
+        for shift in (0.0, *rng.uniform(-width / 2, width / 2, int(rng.integers(1, 4)))):
+            _paint(rng, canvas, start + shift * aside, end + shift * aside, float(rng.uniform(2, 3)))
     else:
         _paint(rng, canvas, start, end, width)
     return canvas > 0
@@ -253,8 +254,10 @@ def _paint(rng: Generator, canvas: NDArray[np.uint8], start: Point, end: Point, 
     """Paint one ragged, bent stroke."""
     length = float(np.hypot(*(end - start)))
     along = np.linspace(0, 1, max(2, int(length / 2)))[:, None]
-    bend = rng.normal(0, 1, 2) * rng.uniform(0, 0.3) * length
-    middles = start * (1 - along) + end * along + np.sin(np.pi * along) * bend
+    middles = start * (1 - along) + end * along
+    for waves in (1, 2):
+        sideways = rng.normal(0, 1, 2) * rng.uniform(0, 0.2) * length
+        middles += np.sin(np.pi * waves * along) * sideways
     middles += rng.normal(0, 0.08 * width, middles.shape)
     # In quarters of a pixel, for smooth outlines of small brushes.
     points = np.rint(4 * middles).astype(np.int32)
