@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from sdgasnet.config.schema import AugmentationConfig
 from sdgasnet.data.records import ImageRecord, ObjectRecord
-from sdgasnet.errors import ConfigError
 from sdgasnet.imaging.image import letterbox_value
 from sdgasnet.training.augment import (
     Source,
@@ -17,15 +16,12 @@ from sdgasnet.training.augment import (
     mix,
     mosaic_placements,
     place,
-    swap_labels,
-    take_negative,
 )
 
 STILL = AugmentationConfig(
     mosaic=0, mixup=0, hue=0, saturation=0, value=0, rotate=0, translate=0, scale=0, shear=0,
     flip_horizontal=0, flip_vertical=0,
 )  # fmt: skip
-NO_CROWD = np.array([False, False])
 
 
 def source(
@@ -138,43 +134,3 @@ def test_labels_are_clipped_to_the_picture_and_empty_ones_dropped(tmp_path: Any)
     assert loaded.labels.tolist() == [1, 2]
     assert loaded.boxes_xyxy[0].tolist() == [0, 0, 20, 20]
     assert loaded.crowd.tolist() == [True, False]
-
-
-def test_a_negative_has_its_own_labels_and_every_sample_draws_anew() -> None:
-    swapped = swap_labels(("open", "short", "dirt"), [("open", "short")])
-    config = STILL.model_copy(update={"negative": 0.5})
-    bright = Source(
-        np.full((64, 96, 1), 200, np.uint8), np.array([0, 2]), np.array([[1.0, 2, 9, 9]] * 2), NO_CROWD
-    )
-    seen = set()
-    for seed in range(20):
-        sample = augment(0, lambda _: bright, 1, config, (64, 96), np.random.default_rng(seed), False, swapped)
-        assert sample.boxes_xyxy.tolist() == bright.boxes_xyxy.tolist()
-        seen.add((int(sample.image.min()), int(sample.image.max()), *sample.labels.tolist()))
-    assert seen == {(200, 200, 0, 2), (55, 55, 1, 2)}
-
-
-def test_a_negative_of_sixteen_bits_is_taken_in_its_own_range() -> None:
-    deep = source(300, dtype=np.uint16)
-    assert (take_negative(deep, np.arange(3)).image == 65535 - 300).all()
-
-
-def test_without_negatives_no_random_number_is_drawn_for_them() -> None:
-    config = AugmentationConfig(mixup=0.5, value=0.4)
-    swapped = np.arange(3)
-    sources = [source(20 + 20 * i) for i in range(8)]
-    with_swaps = augment(3, sources.__getitem__, 8, config, (64, 96), np.random.default_rng(5), True, swapped)
-    assert np.array_equal(with_swaps.image, draw(config, 5).image)
-
-
-@pytest.mark.parametrize(
-    ("swaps", "message"),
-    [
-        ([("open", "dust")], "unknown: dust"),
-        ([("open", "open")], "a class stands there twice"),
-        ([("open", "short"), ("short", "dirt")], "a class stands there twice"),
-    ],
-)
-def test_pairs_of_negatives_that_make_no_sense_are_refused(swaps: list[tuple[str, str]], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        swap_labels(("open", "short", "dirt"), swaps)

@@ -108,10 +108,6 @@ class AugmentationConfig(Section):
     flip_vertical: Fraction = 0.5
     quarter_turn: Fraction = 0.0
     """Share of the pictures that is turned by 90 degrees: for parts that come in any position, such as boards."""
-    negative: Fraction = 0.0
-    """Share of the pictures that is shown as its negative: for parts that come light on dark and dark on light."""
-    negative_swaps: tuple[tuple[str, str], ...] = ()
-    """Pairs of class names that change places in a negative; on a board, an open becomes a short."""
     plain_last_epochs: Annotated[int, Field(ge=0)] = 10
     """Mosaic and mixup are off for this many last epochs."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from sdgasnet.config.schema import AugmentationConfig
 from sdgasnet.data.records import ImageRecord
-from sdgasnet.errors import ConfigError
 from sdgasnet.imaging.geometry import ResizeMap
-from sdgasnet.imaging.image import Image, full_scale, letterbox_value
+from sdgasnet.imaging.image import Image, letterbox_value
 from sdgasnet.training.affine import (
     Matrix,
     clip_to_canvas,
@@ -66,44 +65,6 @@ def load_source(record: ImageRecord, image: Image) -> Source:
     return Source(image, labels[keep], boxes[keep], crowd[keep])
 
 
-def swap_labels(class_names: Sequence[str], swaps: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-    """The label that each label becomes in a negative: ``(K,)`` int64.
-
-    Args:
-        class_names: In the order of labels.
-        swaps: ``augmentation.negative_swaps``.
-
-    Raises:
-        ConfigError: A pair names a class that is not there, one class twice, or one that another pair names.
-
-    Examples:
-        >>> swap_labels(["open", "dirt", "short"], [("open", "short")]).tolist()
-        [2, 1, 0]
-    """
-    names = [name for pair in swaps for name in pair]
-    unknown = sorted(set(names) - set(class_names))
-    if unknown or len(set(names)) < len(names):
-        found = f"unknown: {', '.join(unknown)}" if unknown else "a class stands there twice"
-        raise ConfigError(
-            f"augmentation.negative_swaps is {[list(pair) for pair in swaps]} ({found}). "
-            f"Name pairs of these classes, each once: {', '.join(class_names)}."
-        )
-    labels = np.arange(len(class_names))
-    for first, second in ((class_names.index(a), class_names.index(b)) for a, b in swaps):
-        labels[first], labels[second] = second, first
-    return labels
-
-
-def take_negative(source: Source, swapped: NDArray[np.int64]) -> Source:
-    """The picture's negative, with the labels that its objects have there.
-
-    Args:
-        source: Picture and objects.
-        swapped: From :func:`swap_labels`.
-    """
-    return source._replace(image=full_scale(source.image.dtype) - source.image, labels=swapped[source.labels])
-
-
 def augment(
     index: int,
     load: Callable[[int], Source],
@@ -112,11 +73,10 @@ def augment(
     image_size: tuple[int, int],
     rng: Generator,
     compose: bool,
-    swapped: NDArray[np.int64] | None = None,
 ) -> Sample:
     """One random sample.
 
-    Order of work: negatives, mosaic of four pictures (or one picture), affine change in the same interpolation,
+    Order of work: mosaic of four pictures (or one picture), affine change in the same interpolation,
     photometric change, mixup with a second sample of the same kind.
 
     Args:
@@ -127,13 +87,10 @@ def augment(
         image_size: (height, width) of the canvas.
         rng: The sample's own source of randomness.
         compose: Whether mosaic and mixup may be used.
-        swapped: From :func:`swap_labels`; needed where ``config.negative`` is more than 0.
 
     Returns:
         The sample.
     """
-    if config.negative > 0:
-        load = _some_negative(load, config.negative, rng, swapped)
     sample = _draw(index, load, count, config, image_size, rng, compose)
     if compose and rng.random() < config.mixup:
         partner = _draw(int(rng.integers(count)), load, count, config, image_size, rng, compose)
@@ -158,19 +115,6 @@ def _draw(
         placements = [letterbox_matrix(ResizeMap.letterbox(sources[0].image.shape[:2], image_size))]
     sample = place(sources, placements, random_affine(config, rng, image_size), image_size)
     return sample._replace(image=change_colours(sample.image, config, rng))
-
-
-def _some_negative(
-    load: Callable[[int], Source], share: float, rng: Generator, swapped: NDArray[np.int64] | None
-) -> Callable[[int], Source]:
-    """Pictures as they are loaded, or as negatives, drawn anew each time."""
-    assert swapped is not None
-
-    def load_some_negative(index: int) -> Source:
-        source = load(index)
-        return take_negative(source, swapped) if rng.random() < share else source
-
-    return load_some_negative
 
 
 def mosaic_placements(

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -53,22 +52,16 @@ class TrainingSet(Dataset[Sample]):
         records: Pictures with labels.
         recipe: Size, channels, augmentation, seed, cache.
         progress: Told the number of pictures read so far while memory is filled, and at the end the number of all.
-        swapped: From :func:`~sdgasnet.training.augment.swap_labels`, for a recipe with negatives.
 
     Raises:
         ImageError: A picture can't be read; those that are kept in memory, before the first sample.
     """
 
     def __init__(
-        self,
-        records: Sequence[ImageRecord],
-        recipe: Recipe,
-        progress: Callable[[int], None] | None = None,
-        swapped: NDArray[np.int64] | None = None,
+        self, records: Sequence[ImageRecord], recipe: Recipe, progress: Callable[[int], None] | None = None
     ) -> None:
         self._records = list(records)
         self._recipe = recipe
-        self._swapped = swapped
         self._kept = self._read_ahead(progress or (lambda _: None))
 
     def __len__(self) -> int:
@@ -93,8 +86,7 @@ class TrainingSet(Dataset[Sample]):
         training, model = self._recipe.training, self._recipe.model
         compose = epoch < training.epochs - self._recipe.augmentation.plain_last_epochs
         rng = np.random.default_rng([training.seed, epoch, index, SAMPLE_STREAM])
-        changes = self._recipe.augmentation
-        return augment(index, self.source, len(self), changes, model.image_size, rng, compose, self._swapped)
+        return augment(index, self.source, len(self), self._recipe.augmentation, model.image_size, rng, compose)
 
     def source(self, index: int) -> Source:
         """Picture and objects of one index, from memory if the picture is kept there."""

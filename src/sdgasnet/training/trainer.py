@@ -30,7 +30,6 @@ from sdgasnet.models.network import Network
 from sdgasnet.models.session import TorchSession
 from sdgasnet.models.weights import load_weights
 from sdgasnet.runtime.detector import Detector
-from sdgasnet.training.augment import swap_labels
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.distillation import DistillationObjective, load_teacher
 from sdgasnet.training.ema import build_ema
@@ -99,7 +98,6 @@ class Trainer:
         labelled = require_split(index, recipe.data.train_split)
         self.train_records = draw_share(labelled, recipe.data.train_share, recipe.training.seed)
         self.val_records = require_split(index, recipe.data.val_split)
-        self.swapped = swap_labels(index.class_names, recipe.augmentation.negative_swaps)
         self.state = _State()
 
     def fit(self, resume: bool) -> ModelFile:
@@ -136,9 +134,7 @@ class Trainer:
             len(self.train_records), config.batch_size, config.seed, fabric.global_rank, fabric.world_size
         )
         total = len(self.train_records)
-        dataset = TrainingSet(
-            self.train_records, self.recipe, lambda n: self.progress.pictures_read(n, total), self.swapped
-        )
+        dataset = TrainingSet(self.train_records, self.recipe, lambda n: self.progress.pictures_read(n, total))
         loader = build_loader(dataset, batches, config.workers)
         writer = SummaryWriter(str(self.run.events)) if fabric.is_global_zero else None
         while self.state.epoch < config.epochs and not self._should_stop():
