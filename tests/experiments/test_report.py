@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,77 @@ def test_detections_come_back(tmp_path: Path) -> None:
         read_detections(tmp_path / "d.json")
     with pytest.raises(DataError, match="can't be read"):
         read_detections(tmp_path / "gone.json")
+
+
+def test_seeds_that_were_measured_elsewhere_are_kept(experiment, surfaces: Path) -> None:
+    """A second machine knows the results of the first one, and not its runs."""
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 0.5, "b": 3.0})
+    assert write_report(plan, folders) == 4
+    first = results_of(folders)
+    for run in plan_runs(plan, folders):
+        if (run.variant, run.seed) != ("b", 1):
+            shutil.rmtree(run.path)
+    measured_again = json.loads((folders.runs / "b-1" / "result.json").read_text())
+    measured_again |= {"AP": 0.5, "commit": "def5678", "hardware": {"processor": "another", "cores": 2}}
+    (folders.runs / "b-1" / "result.json").write_text(json.dumps(measured_again))
+
+    assert write_report(plan, folders) == 4
+    a, b = results_of(folders)["variants"]
+    first_a, first_b = first["variants"]
+    assert a == first_a
+    assert [row["AP"] for row in b["seeds"]] == [first_b["seeds"][0]["AP"], 0.5]
+    assert b["mean"]["AP"] == pytest.approx((first_b["seeds"][0]["AP"] + 0.5) / 2)
+    assert results_of(folders)["commit"] == ["abc1234", "def5678"]
+    readme = (folders.experiment / "README.md").read_text()
+    assert "a processor, 2 cores and another, 2 cores" in readme
+
+
+def test_the_interval_stays_for_the_same_seeds_and_goes_where_others_join(experiment, surfaces: Path) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 0.5, "b": 3.0})
+    for run in plan_runs(plan, folders):
+        if run.seed == 1:
+            (run.path / "result.json").rename(run.path / "kept.json")
+    write_report(plan, folders)
+    first = results_of(folders)["variants"][1]["against_baseline"]
+    assert first["seeds"] == [0]
+    for run in plan_runs(plan, folders):
+        if run.seed == 0 and run.variant == "a":
+            shutil.rmtree(run.path)
+    write_report(plan, folders)
+    assert results_of(folders)["variants"][1]["against_baseline"] == first
+    for run in plan_runs(plan, folders):
+        if run.seed == 1:
+            (run.path / "kept.json").rename(run.path / "result.json")
+    write_report(plan, folders)
+    a, b = results_of(folders)["variants"]
+    joined = b["against_baseline"]
+    assert joined["seeds"] == [0, 1]
+    assert joined["AP"]["difference"] == pytest.approx(b["mean"]["AP"] - a["mean"]["AP"])
+    assert (joined["AP"]["low"], joined["no_interval"]) == (None, "runs of seed 0 are not here")
+
+
+@pytest.mark.parametrize(
+    "change", [{"overrides": ["loss.box_weight=9"]}, {"variants": [{"name": "a"}, {"name": "b"}]}]
+)
+def test_seeds_of_another_recipe_are_not_kept(experiment, surfaces: Path, change: dict[str, Any]) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 0.5, "b": 3.0})
+    write_report(plan, folders)
+    for run in plan_runs(plan, folders):
+        if run.variant == "b":
+            shutil.rmtree(run.path)
+    other = Plan.model_validate(plan.model_dump() | change)
+    write_report(other, folders)
+    assert results_of(folders)["variants"][1]["seeds"] == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"variants": [{}]}', "half a {"])
+def test_results_that_are_damaged_are_not_written_over(experiment, surfaces: Path, text: str) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 0.5})
+    (folders.experiment / "results.json").write_text(text)
+    with pytest.raises(DataError, match="not written over"):
+        write_report(plan, folders)
+    assert (folders.experiment / "results.json").read_text() == text

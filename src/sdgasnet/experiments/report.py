@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from sdgasnet.errors import OutputError
+from sdgasnet.errors import DataError, OutputError
 from sdgasnet.experiments.comparison import Comparison
 from sdgasnet.experiments.plan import Folders, Plan
-from sdgasnet.experiments.results import collect_results
+from sdgasnet.experiments.results import ORIGINS, collect_results
 from sdgasnet.output import write_text
 
 START, END = "<!-- table -->", "<!-- /table -->"
@@ -20,27 +21,57 @@ DASH = "–"
 def write_report(plan: Plan, folders: Folders) -> int:
     """Collect the finished runs and write both files; the README around the table is left as it is.
 
+    Seeds that the results have from elsewhere are kept.
+
     Args:
         plan: The plan.
         folders: Where everything lies.
 
     Returns:
-        Number of finished runs; without one nothing is written.
+        Number of seeds in the results; without a finished run nothing is written.
 
     Raises:
-        DataError: A ``result.json`` can't be read.
+        DataError: A ``result.json`` or the results so far can't be read.
         OutputError: A file can't be written, or the README has one marker of the table without the other.
     """
-    results = collect_results(plan, folders, Comparison(folders.data))
+    file = folders.experiment / "results.json"
+    results = collect_results(plan, folders, Comparison(folders.data), read_results(file))
     if results is None:
         return 0
     readme = folders.experiment / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else build_readme(plan, folders)
     if text.count(START) > 1 or text.count(START) != text.count(END) or text.find(START) > text.find(END):
         raise OutputError(f"{readme}: expected one {START} and one {END} after it, for the table. Put them back.")
-    write_text(folders.experiment / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_text(file, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(readme, replace_table(text, build_table(results)))
     return sum(len(variant["seeds"]) for variant in results["variants"])
+
+
+def read_results(path: Path) -> dict[str, Any] | None:
+    """The results so far; None where there are none.
+
+    Raises:
+        DataError: The file is not what this module writes.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        complete = all(key in found for key in ("data", *ORIGINS)) and all(
+            {"name", "recipe", "seeds"} <= variant.keys() for variant in found["variants"]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise _not_results(path, error) from None
+    if not complete:
+        raise _not_results(path, "keys are missing")
+    return found
+
+
+def _not_results(path: Path, reason: object) -> DataError:
+    return DataError(
+        f"{path} can't be read as results of an experiment: {reason!r}. It may hold seeds of runs that are not "
+        "here, so it is not written over. Mend it, or remove it."
+    )
 
 
 def build_readme(plan: Plan, folders: Folders) -> str:

@@ -17,15 +17,21 @@ from sdgasnet.experiments.progress import find_differences, read_state
 FIGURES = ("AP", "AP50")
 RUN_FIGURES = ("AP", "AP50", "AP75", "seconds", "epochs", "per_class")
 """What is taken from ``result.json`` of a run."""
+ORIGINS = ("split", "metric_of", "hardware", "commit", "versions")
+"""What is said once where it is the same for all runs."""
 
 
-def collect_results(plan: Plan, folders: Folders, comparison: Comparison) -> dict[str, Any] | None:
-    """Everything that the finished runs came to.
+def collect_results(
+    plan: Plan, folders: Folders, comparison: Comparison, earlier: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Everything that the finished runs came to, and what is known of runs that are elsewhere.
 
     Args:
         plan: The plan.
         folders: Where everything lies.
         comparison: Compares runs picture by picture.
+        earlier: The document so far; seeds of it that have no run here are kept if recipe, overrides and the name
+            of the data set are still the same.
 
     Returns:
         The document of ``results.json``, see docs/guides/experiments.md; None without a finished run.
@@ -38,16 +44,25 @@ def collect_results(plan: Plan, folders: Folders, comparison: Comparison) -> dic
     results = {run.name: read_result(run.path / "result.json") for run in runs}
     if not results:
         return None
-    by_variant = {variant.name: [run for run in runs if run.variant == variant.name] for variant in plan.variants}
-    everything = list(results.values())
+    here: dict[str, list[Any]] = {
+        "data": [Path(result["data"]).name for result in results.values()],
+        **{key: [result.get(key) for result in results.values()] for key in ORIGINS},
+    }
+    kept = find_kept(plan, earlier, _same(here["data"]))
+    if earlier is not None and any(kept.values()):
+        here = {key: [*_as_list(earlier[key]), *values] for key, values in here.items()}
+    rows = {
+        variant.name: _rows([run for run in runs if run.variant == variant.name], results, folders)
+        for variant in plan.variants
+    }
+    for name, known in kept.items():
+        seeds = {row["seed"] for row in rows[name]}
+        rows[name] += [row for row in known.get("seeds", ()) if row["seed"] not in seeds]
+        rows[name].sort(key=lambda row: plan.seeds.index(row["seed"]))
+    paths = {(run.variant, run.seed): run.path for run in runs}
     return {
         "question": plan.question,
-        "data": _same([Path(result["data"]).name for result in everything]),
-        "split": _same([result["split"] for result in everything]),
-        "metric_of": _same([result["metric_of"] for result in everything]),
-        "hardware": _same([result["hardware"] for result in everything]),
-        "commit": _same([result.get("commit") for result in everything]),
-        "versions": _same([result["versions"] for result in everything]),
+        **{key: _same(values) for key, values in here.items()},
         "recipe": plan.recipe,
         "overrides": plan.overrides,
         "planned_seeds": plan.seeds,
@@ -57,12 +72,33 @@ def collect_results(plan: Plan, folders: Folders, comparison: Comparison) -> dic
             {
                 "name": variant.name,
                 "recipe": variant.overrides,
-                **_summarise(by_variant[variant.name], results, folders),
-                **_compare(plan.baseline_of(variant), by_variant, variant.name, results, comparison),
+                **_summarise(rows[variant.name]),
+                **_compare(plan.baseline_of(variant), variant.name, rows, paths, comparison, kept[variant.name]),
             }
             for variant in plan.variants
         ],
     }
+
+
+def find_kept(plan: Plan, earlier: Mapping[str, Any] | None, data: Any) -> dict[str, Mapping[str, Any]]:
+    """What an earlier document knows of each variant; nothing where it was of another recipe or data set.
+
+    Args:
+        plan: The plan.
+        earlier: The document so far.
+        data: Name of the data set of the runs that are here.
+    """
+    asked = {"recipe": plan.recipe, "overrides": plan.overrides, "data": data}
+    same = earlier is not None and all(earlier.get(key) == value for key, value in asked.items())
+    known = {variant["name"]: variant for variant in earlier["variants"]} if earlier is not None and same else {}
+    kept: dict[str, Mapping[str, Any]] = {}
+    for variant in plan.variants:
+        found = known.get(variant.name, {})
+        kept[variant.name] = {}
+        if found.get("recipe") == variant.overrides:
+            rows = [row for row in found["seeds"] if row["seed"] in plan.seeds]
+            kept[variant.name] = {**found, "seeds": rows} if rows else {}
+    return kept
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -84,10 +120,10 @@ def read_result(path: Path) -> dict[str, Any]:
     return result
 
 
-def _summarise(
+def _rows(
     runs: Sequence[PlannedRun], results: Mapping[str, Mapping[str, Any]], folders: Folders
-) -> dict[str, Any]:
-    """Rows of the seeds, their mean and their sample standard deviation."""
+) -> list[dict[str, Any]]:
+    """What is kept of each run."""
     rows = []
     for run in runs:
         result = results[run.name]
@@ -96,6 +132,11 @@ def _summarise(
         if other:
             row["other_than_planned"] = {key: there for key, (there, _) in other.items()}
         rows.append(row)
+    return rows
+
+
+def _summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of the seeds, their mean and their sample standard deviation."""
     columns = {name: [row[name] for row in rows if row[name] is not None] for name in FIGURES}
     return {
         "seeds": rows,
@@ -106,36 +147,50 @@ def _summarise(
 
 def _compare(
     baseline: str,
-    by_variant: Mapping[str, Sequence[PlannedRun]],
     variant: str,
-    results: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    paths: Mapping[tuple[str, int], Path],
     comparison: Comparison,
+    kept: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """``against_baseline``: mean difference over the seeds that both have, with its interval."""
+    """``against_baseline``: mean difference over the seeds that both have, with its interval.
+
+    The interval needs the detections of all these runs; it is kept from before where it was of the same seeds.
+    """
     if variant == baseline:
         return {}
-    others = {run.seed: run for run in by_variant[baseline]}
-    pairs = [(run, others[run.seed]) for run in by_variant[variant] if run.seed in others]
+    others = {row["seed"]: row for row in rows[baseline]}
+    pairs = [(row, others[row["seed"]]) for row in rows[variant] if row["seed"] in others]
+    seeds = [row["seed"] for row, _ in pairs]
     if not pairs:
         return {}
-    try:
-        intervals = comparison.intervals([(one.path, other.path) for one, other in pairs])
-        reason = None
-    except SDGASNetError as error:
-        intervals, reason = {}, str(error)
-    compared: dict[str, Any] = {"baseline": baseline, "seeds": [run.seed for run, _ in pairs]}
+    known = kept.get("against_baseline", {})
+    elsewhere = [seed for seed in seeds if (variant, seed) not in paths or (baseline, seed) not in paths]
+    if elsewhere and (known.get("baseline"), known.get("seeds")) == (baseline, seeds):
+        return {"against_baseline": known}
+    intervals, reason = {}, f"runs of seed {', '.join(map(str, elsewhere))} are not here" if elsewhere else None
+    if not elsewhere:
+        try:
+            intervals = comparison.intervals([(paths[variant, seed], paths[baseline, seed]) for seed in seeds])
+        except SDGASNetError as error:
+            reason = str(error)
+    compared: dict[str, Any] = {"baseline": baseline, "seeds": seeds}
     for name in FIGURES:
-        values = [(results[one.name][name], results[other.name][name]) for one, other in pairs]
-        known = all(value is not None for pair in values for value in pair)
+        values = [(one[name], other[name]) for one, other in pairs]
+        measured = all(value is not None for pair in values for value in pair)
         interval = intervals.get(name)
         compared[name] = {
-            "difference": statistics.fmean(one - other for one, other in values) if known else None,
+            "difference": statistics.fmean(one - other for one, other in values) if measured else None,
             "low": interval.low if interval is not None else None,
             "high": interval.high if interval is not None else None,
         }
     if reason is not None:
         compared["no_interval"] = reason
     return {"against_baseline": compared}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _same(values: Sequence[Any]) -> Any:
