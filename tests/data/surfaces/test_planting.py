@@ -73,6 +73,20 @@ def test_each_kind_does_to_the_board_what_its_name_says(
     assert ((picture < 125).sum() > (good < 125).sum()) == copper_grows
 
 
+def test_no_short_is_drawn_across_a_drill_hole() -> None:
+    """A pad with a hole and nothing near: there is no gap that copper could bridge."""
+    pad: NDArray[Any] = np.full((200, 200, 1), TONES[1], np.uint8)
+    cv2.circle(pad, (100, 100), 30, TONES[0], cv2.FILLED)
+    cv2.circle(pad, (100, 100), 14, TONES[1], cv2.FILLED)
+    planting = Planting({"short": 0}, "dark", 0)
+    _, alone = plant_defects(pad, 1, TONES, planting, np.random.default_rng(0))
+    assert alone == ()
+    pad[:, 140:150] = TONES[0]
+    for seed in range(10):
+        _, (short,) = plant_defects(pad, 1, TONES, planting, np.random.default_rng(seed))
+        assert short.box_xyxy[0] >= 100
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_hatchings_open_and_bridge_too(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may leave specks, but no way across."""

@@ -29,6 +29,8 @@ BORDER = 8
 """Pixels by which a picture is continued, so that its border is no edge of the copper."""
 SHORTEST_CUT, WIDEST_CUT = 4, 72
 """Length of the way from edge to edge that is cut or bridged, pixels."""
+WIDEST_HOLE = 60
+"""Ground that copper encloses, and that is no larger either way, is a drill hole; pixels."""
 CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 12.0)
 """Pixels, drawn evenly in their logarithm: as on boards that are seen at about 50 pixels a millimetre."""
 HATCHED_SHARE = 0.3
@@ -158,7 +160,7 @@ def find_region(grey: NDArray[np.uint8 | np.uint16], tones: tuple[int, int], is_
 
 
 def cut_through(rng: Generator, region: Region) -> Mask | None:
-    """A stroke from edge to edge across a narrow part: opens a trace, cuts off a corner, bridges a gap."""
+    """A stroke from edge to edge across a narrow part: opens a trace, cuts off a corner."""
     is_edge = (region.depth > 0) & (region.depth <= 1.5)
     steps = np.arange(1.0, WIDEST_CUT)[:, None]
     for _ in range(ATTEMPTS):
@@ -175,6 +177,20 @@ def cut_through(rng: Generator, region: Region) -> Mask | None:
             stroke = draw_stroke(rng, region.inside.shape, start - 2 * inwards, end, _draw_size(rng, CUT_WIDTHS))
             return stroke & region.inside
     return None
+
+
+def bridge(rng: Generator, region: Region) -> Mask | None:
+    """A stroke from edge to edge across a gap; not across a drill hole, where it would join nothing."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(region.inside.astype(np.uint8))
+    height, width = region.inside.shape
+    holes = [
+        part
+        for part in range(1, count)
+        for left, top, wide, high in [stats[part, : cv2.CC_STAT_AREA]]
+        if max(wide, high) <= WIDEST_HOLE and left > 0 and top > 0 and left + wide < width and top + high < height
+    ]
+    is_gap = region.inside & ~np.isin(parts, holes)
+    return cut_through(rng, Region(is_gap, np.where(is_gap, region.depth, np.float32(0))))
 
 
 def bite(rng: Generator, region: Region) -> Mask | None:
@@ -220,7 +236,7 @@ def island(rng: Generator, region: Region) -> Mask | None:
 
 PLANTED_DEFECTS: dict[str, tuple[Callable[[Generator, Region], Mask | None], bool]] = {
     "open": (cut_through, True),
-    "short": (cut_through, False),
+    "short": (bridge, False),
     "mouse_bite": (bite, True),
     "spur": (bite, False),
     "pin_hole": (island, True),
