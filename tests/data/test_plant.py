@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sdgasnet.data.index import load_dataset
-from sdgasnet.data.plant import parse_kinds
+from sdgasnet.data.plant import Encoding, find_encoding, parse_kinds
 from sdgasnet.errors import ConfigError
 from sdgasnet.imaging.image import read_image
 
@@ -89,6 +89,33 @@ def test_planted_pictures_beside_labelled_ones(good: Path, labelled: Path, tmp_p
             x1, y1, x2, y2 = thing.box_xyxy
             inside |= (xs >= x1 - 0.01) & (xs < x2) & (ys >= y1 - 0.01) & (ys < y2)
         assert inside.all()
+
+
+@pytest.mark.parametrize("quality", [60, 75, 90])
+def test_planted_pictures_are_compressed_as_those_they_join(
+    good: Path, labelled: Path, tmp_path: Path, quality: int
+) -> None:
+    """A network must not tell planted pictures from the others by the traces of their compression."""
+    place = labelled / "images" / "train"
+    (place / "real_train.png").unlink()
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 128), np.uint8)
+    cv2.imwrite(str(place / "real_train.jpg"), pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    out = tmp_path / "out"
+    done = plant(good, out, "--into", labelled, "--kinds", "open")
+    assert done.returncode == 0, done.stderr
+    assert f"stored as JPEG of quality {quality}" in done.stderr + done.stdout
+    planted = [path for path in (out / "images" / "train").iterdir() if "planted" in path.name]
+    assert {path.suffix for path in planted} == {".jpg"}
+    assert find_encoding(planted) == Encoding(quality)
+
+
+def test_most_pictures_decide_on_the_encoding(good: Path) -> None:
+    paths = sorted(good.rglob("*.png"))
+    assert find_encoding(paths) == Encoding(None)
+    for path in paths[:3]:
+        cv2.imwrite(str(path.with_suffix(".JPG")), cv2.imread(str(path)), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:3]), *paths[3:]]) == Encoding(95)
+    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:2]), *paths[2:]]) == Encoding(None)
 
 
 def test_what_is_no_board_is_named(good: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import typer
 
 from sdgasnet.cli.progress import counting_bar, say
 from sdgasnet.config.schema import PlantingConfig
-from sdgasnet.data.index import Format, load_dataset
-from sdgasnet.data.plant import Planter, measure_tones, parse_kinds, require_classes, write_planted
+from sdgasnet.data.index import Format, load_dataset, require_split
+from sdgasnet.data.plant import Planter, find_encoding, measure_tones, parse_kinds, require_classes, write_planted
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.data.surfaces.planting import PLANTED_DEFECTS, Planting, Tone
 from sdgasnet.data.write import require_new
@@ -69,18 +69,22 @@ def plant(
         raise DataError(f"No pictures in {good}. Name the folder of pictures of good boards.")
     if into is None:
         names = tuple(dict.fromkeys(classes.values()))
+        alike = paths
         base = DatasetIndex(good, format, names, {}, content_hash="")
         val = round(val_share * len(paths))
         shares = {"train": paths[: len(paths) - val], "val": paths[len(paths) - val :]}
     else:
         base = load_dataset(into)
         require_classes(tuple(classes.values()), base)
+        alike = [record.path for record in require_split(base, split)]
         shares = {split: paths}
     with counting_bar("reading pictures") as advance:
         tones = measure_tones(paths, advance)
     labels = {kind: base.class_names.index(name) for kind, name in classes.items()}
-    planter = Planter(Planting(labels, copper, margin), tones, copies, (least, most), good_share, seed)
+    encoding = find_encoding(alike)
+    planter = Planter(Planting(labels, copper, margin), tones, encoding, copies, (least, most), good_share, seed)
     with counting_bar("planting defects") as advance:
         write_planted(out, {name: part for name, part in shares.items() if part}, planter, base, advance)
     added = "" if into is None else f" added to those of {into}"
-    say(f"{out}: {copies * len(paths)} planted pictures{added}, as {base.format}")
+    stored = "PNG" if encoding.jpeg_quality is None else f"JPEG of quality {encoding.jpeg_quality}"
+    say(f"{out}: {copies * len(paths)} planted pictures{added}, as {base.format}, stored as {stored}")

@@ -26,6 +26,62 @@ from sdgasnet.errors import ConfigError, DataError, OutputError
 from sdgasnet.imaging.image import Image, full_scale, read_image
 
 Progress = Callable[[int, int], None]
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+QUANTISATION_MARKER = b"\xff\xdb"
+"""Before two bytes of length, one of precision and number, and the table."""
+ENCODING_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a picture is stored.
+
+    Attributes:
+        jpeg_quality: As OpenCV counts it, 1 to 100; None for PNG.
+    """
+
+    jpeg_quality: int | None
+
+    @property
+    def suffix(self) -> str:
+        """Of file names."""
+        return ".png" if self.jpeg_quality is None else ".jpg"
+
+    def encode(self, image: Image) -> bytes:
+        """The bytes of the file."""
+        options = [] if self.jpeg_quality is None else [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
+        return cv2.imencode(self.suffix, image, options)[1].tobytes()
+
+
+def find_encoding(paths: Sequence[Path]) -> Encoding:
+    """How pictures are stored: PNG, or JPEG of their quality.
+
+    Compression leaves traces all over a picture. Where planted pictures had others than those of the set that they
+    join, a network would learn to tell the two apart, and to find defects of each kind in its own pictures alone.
+
+    Args:
+        paths: Picture files, at least one; some of them are looked at.
+
+    Raises:
+        ImageError: One can't be read.
+    """
+    looked_at = paths[:: max(1, len(paths) // ENCODING_SAMPLES)]
+    qualities = sorted(_jpeg_quality(path) for path in looked_at if path.suffix.lower() in JPEG_SUFFIXES)
+    return Encoding(qualities[len(qualities) // 2] if 2 * len(qualities) > len(looked_at) else None)
+
+
+def _jpeg_quality(path: Path) -> int:
+    """The quality whose table of quantisation is most like the file's."""
+    found = _quantisation(path.read_bytes())
+    blank = np.zeros((8, 8), np.uint8)
+    return min(range(1, 101), key=lambda q: int(np.abs(found - _quantisation(Encoding(q).encode(blank))).sum()))
+
+
+def _quantisation(jpeg: bytes) -> NDArray[np.int64]:
+    """First table of quantisation, that of brightness: ``(64,)``; zeros where there is none of 8 bits."""
+    start = jpeg.find(QUANTISATION_MARKER) + len(QUANTISATION_MARKER) + 3
+    table = np.frombuffer(jpeg[start : start + 64], np.uint8).astype(np.int64)
+    return table if len(table) == 64 else np.zeros(64, np.int64)
 
 
 @dataclass(frozen=True)
@@ -35,6 +91,7 @@ class Planter:
     Attributes:
         planting: Kinds of defect and their labels.
         tones: From :func:`measure_tones`.
+        encoding: How the pictures are stored.
         copies: Pictures made of each good one, each with other defects.
         defects: Least and greatest number of defects in a picture.
         good_share: Share of the pictures that stay good.
@@ -43,6 +100,7 @@ class Planter:
 
     planting: Planting
     tones: tuple[int, int]
+    encoding: Encoding
     copies: int
     defects: tuple[int, int]
     good_share: float
@@ -61,8 +119,8 @@ class Planter:
             rng = np.random.default_rng([self.seed, content, copy])
             count = 0 if rng.random() < self.good_share else int(rng.integers(*self.defects, endpoint=True))
             planted, objects = plant_defects(image, count, self.tones, self.planting, rng)
-            name = f"{path.stem}_planted{copy + 1}.png"
-            (folder / name).write_bytes(cv2.imencode(".png", planted)[1].tobytes())
+            name = f"{path.stem}_planted{copy + 1}{self.encoding.suffix}"
+            (folder / name).write_bytes(self.encoding.encode(planted))
             records.append(ImageRecord(folder / name, f"planted/{folder.name}/{name}", objects))
         return records
 
