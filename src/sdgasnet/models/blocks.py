@@ -66,7 +66,7 @@ class DepthwiseConv(nn.Conv2d):
     """Convolution of each channel by itself, without bias; its gradients are computed in float32 on processors.
 
     Their bfloat16 gradients run on reference kernels where the stride is 2 or the kernel 5x5, up to ten times
-    slower than float32's: ``benchmarks/results/depthwise_gradients.json``.
+    slower than float32: ``benchmarks/processor_training.py``.
 
     Args:
         channels: C, in and out.
