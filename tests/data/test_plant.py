@@ -133,6 +133,7 @@ def test_wrong_calls_say_what_to_do(good: Path, labelled: Path, tmp_path: Path) 
     out, empty = tmp_path / "out", tmp_path / "empty"
     empty.mkdir()
     assert_clear_error(plant(empty, out), out, f"No pictures in {empty}")
+    assert_clear_error(plant(empty / "more", out), out, f"There is no folder {empty / 'more'}")
     assert_clear_error(plant(good, out, "--least-defects", 5, "--most-defects", 2), out, "--least-defects")
     done = plant(good, out, "--into", labelled)
     assert_clear_error(done, out, "has no class short, mouse_bite, spur", "it has dust, mousebite, open")

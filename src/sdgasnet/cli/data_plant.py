@@ -66,7 +66,8 @@ def plant(
     require_new(out)
     paths = find_images(good)
     if not paths:
-        raise DataError(f"No pictures in {good}. Name the folder of pictures of good boards.")
+        found = "No pictures in" if good.is_dir() else "There is no folder"
+        raise DataError(f"{found} {good}. Name the folder of pictures of good boards.")
     if into is None:
         names = tuple(dict.fromkeys(classes.values()))
         alike = paths
