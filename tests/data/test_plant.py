@@ -106,16 +106,31 @@ def test_planted_pictures_are_compressed_as_those_they_join(
     assert f"stored as JPEG of quality {quality}" in done.stderr + done.stdout
     planted = [path for path in (out / "images" / "train").iterdir() if "planted" in path.name]
     assert {path.suffix for path in planted} == {".jpg"}
-    assert find_encoding(planted) == Encoding(quality)
+    assert find_encoding(planted, (3, 250)) == Encoding(quality)
 
 
 def test_most_pictures_decide_on_the_encoding(good: Path) -> None:
     paths = sorted(good.rglob("*.png"))
-    assert find_encoding(paths) == Encoding(None)
+    assert find_encoding(paths, (3, 250)) == Encoding(None)
     for path in paths[:3]:
         cv2.imwrite(str(path.with_suffix(".JPG")), cv2.imread(str(path)), [cv2.IMWRITE_JPEG_QUALITY, 95])
-    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:3]), *paths[3:]]) == Encoding(95)
-    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:2]), *paths[2:]]) == Encoding(None)
+    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:3]), *paths[3:]], (3, 250)) == Encoding(95)
+    assert find_encoding([*(path.with_suffix(".JPG") for path in paths[:2]), *paths[2:]], (3, 250)) == Encoding(
+        None
+    )
+
+
+def test_good_pictures_of_16_bits_join_no_jpeg(good: Path, labelled: Path, tmp_path: Path) -> None:
+    for path in good.rglob("*.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 257)
+    out = tmp_path / "out"
+    assert plant(good, out, "--copies", 1, "--good-share", 0).returncode == 0
+    assert {read_image(path, 1).dtype for path in out.rglob("*.png")} == {np.dtype(np.uint16)}
+    place = labelled / "images" / "train"
+    cv2.imwrite(str(place / "real_train.jpg"), cv2.imread(str(place / "real_train.png")))
+    (place / "real_train.png").unlink()
+    done = plant(good, tmp_path / "joined", "--into", labelled, "--kinds", "open")
+    assert_clear_error(done, tmp_path / "joined", "have 16 bits", "real_train.jpg")
 
 
 def test_what_is_no_board_is_named(good: Path, tmp_path: Path) -> None:

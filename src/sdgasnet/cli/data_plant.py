@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sdgasnet.cli.progress import counting_bar, say
-from sdgasnet.config.schema import PlantingConfig
+from sdgasnet.config.schema import DataConfig, PlantingConfig
 from sdgasnet.data.index import Format, load_dataset, require_split
 from sdgasnet.data.plant import Planter, find_encoding, measure_tones, parse_kinds, require_classes, write_planted
 from sdgasnet.data.records import DatasetIndex
@@ -18,6 +18,7 @@ from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import find_images
 
 DEFAULTS = PlantingConfig()
+TRAIN_SPLIT = DataConfig().train_split
 
 
 def plant(
@@ -27,7 +28,7 @@ def plant(
         Path | None,
         typer.Option("--into", metavar="SET", help="Labelled data set; planted pictures are added to its split."),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split of SET that gets them.")] = "train",
+    split: Annotated[str, typer.Option("--split", help="Split of SET that gets them.")] = TRAIN_SPLIT,
     kinds: Annotated[
         str,
         typer.Option("--kinds", help="Kinds of defect; with =CLASS where SET calls them otherwise."),
@@ -82,7 +83,7 @@ def plant(
     with counting_bar("reading pictures") as advance:
         tones = measure_tones(paths, advance)
     labels = {kind: base.class_names.index(name) for kind, name in classes.items()}
-    encoding = find_encoding(alike)
+    encoding = find_encoding(alike, tones)
     planter = Planter(Planting(labels, copper, margin), tones, encoding, copies, (least, most), good_share, seed)
     with counting_bar("planting defects") as advance:
         write_planted(out, {name: part for name, part in shares.items() if part}, planter, base, advance)

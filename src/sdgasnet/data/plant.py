@@ -53,21 +53,29 @@ class Encoding:
         return cv2.imencode(self.suffix, image, options)[1].tobytes()
 
 
-def find_encoding(paths: Sequence[Path]) -> Encoding:
+def find_encoding(paths: Sequence[Path], tones: tuple[int, int]) -> Encoding:
     """How pictures are stored: PNG, or JPEG of their quality.
 
     Compression leaves traces all over a picture. Where planted pictures had others than those of the set that they
     join, a network would learn to tell the two apart, and to find defects of each kind in its own pictures alone.
 
     Args:
-        paths: Picture files, at least one; some of them are looked at.
+        paths: Picture files that planted ones will lie beside; some of them are looked at.
+        tones: Of the good pictures, from :func:`measure_tones`.
 
     Raises:
-        ImageError: One can't be read.
+        DataError: The good pictures have 16 bits, and the others are JPEG.
     """
     looked_at = paths[:: max(1, len(paths) // ENCODING_SAMPLES)]
     qualities = sorted(_jpeg_quality(path) for path in looked_at if path.suffix.lower() in JPEG_SUFFIXES)
-    return Encoding(qualities[len(qualities) // 2] if 2 * len(qualities) > len(looked_at) else None)
+    if 2 * len(qualities) <= len(looked_at):
+        return Encoding(None)
+    if tones[1] > full_scale(np.uint8):
+        raise DataError(
+            f"The good pictures have 16 bits, and those that they join are JPEG of 8 (such as {paths[0]}). "
+            "Store the good ones as the camera's other pictures are stored."
+        )
+    return Encoding(qualities[len(qualities) // 2])
 
 
 def _jpeg_quality(path: Path) -> int:

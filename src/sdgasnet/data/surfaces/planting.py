@@ -202,7 +202,7 @@ def bite(rng: Generator, region: Region) -> Mask | None:
         if start is None or inwards is None:
             continue
         depth, width = _draw_size(rng, BITE_DEPTHS), _draw_size(rng, BITE_WIDTHS)
-        if not _holds(region, start + inwards * (depth + width / 2 + 4), True):
+        if not _is_inside(region, start + inwards * (depth + width / 2 + 4)):
             continue
         stroke = draw_stroke(rng, region.inside.shape, start - inwards, start + inwards * depth, width)
         around = cv2.dilate(stroke.astype(np.uint8), np.ones((5, 5))) > 0
@@ -292,11 +292,11 @@ def _pick(rng: Generator, allowed: Mask) -> Point | None:
     return np.array([x, y], np.float64)
 
 
-def _holds(region: Region, point: Point, inside: bool) -> bool:
-    """Whether a point lies in the picture, and in the region or not as asked for."""
+def _is_inside(region: Region, point: Point) -> bool:
+    """Whether a point lies in the picture and in the region."""
     height, width = region.inside.shape
     x, y = int(point[0]), int(point[1])
-    return 0 <= x < width and 0 <= y < height and bool(region.inside[y, x]) == inside
+    return 0 <= x < width and 0 <= y < height and bool(region.inside[y, x])
 
 
 def _inwards(region: Region, edge: Point, turn: float) -> Point | None:
