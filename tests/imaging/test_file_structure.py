@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sdgasnet.imaging.file_structure import is_whole
+from sdgasnet.imaging.file_structure import is_whole, jpeg_quantisation
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
@@ -32,3 +32,22 @@ def test_a_damaged_chunk_that_decoding_does_not_need_is_let_through() -> None:
 def test_formats_without_a_check_are_left_to_the_decoder() -> None:
     assert is_whole(b"II*\0")
     assert is_whole(b"hello")
+
+
+def test_the_compression_of_a_jpeg_is_not_that_of_its_thumbnail() -> None:
+    def encode(quality: int) -> bytes:
+        image = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
+        return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+    whole, thumbnail = encode(90), encode(30)
+    content = b"Exif\0\0" + thumbnail
+    with_thumbnail = whole[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content + whole[2:]
+    assert is_whole(with_thumbnail)
+    assert jpeg_quantisation(with_thumbnail) == jpeg_quantisation(whole) != jpeg_quantisation(thumbnail)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xdb\x00\x43\x00\x01", b"\x89PNG\r\n\x1a\n", b"BM"]
+)
+def test_what_has_no_table_of_quantisation_says_none(data: bytes) -> None:
+    assert jpeg_quantisation(data) is None

@@ -13,7 +13,7 @@ from sdgasnet.data.index import Format, load_dataset, require_split
 from sdgasnet.data.plant import Planter, find_encoding, measure_tones, parse_kinds, require_classes, write_planted
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.data.surfaces.planting import PLANTED_DEFECTS, Planting, Tone
-from sdgasnet.data.write import require_new
+from sdgasnet.data.write import describe_loss, require_new
 from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import find_images
 
@@ -87,6 +87,8 @@ def plant(
     planter = Planter(Planting(labels, copper, margin), tones, encoding, copies, (least, most), good_share, seed)
     with counting_bar("planting defects") as advance:
         write_planted(out, {name: part for name, part in shares.items() if part}, planter, base, advance)
+    for sentence in describe_loss(base, base.format):
+        say(f"note: {sentence}")
     added = "" if into is None else f" added to those of {into}"
     stored = "PNG" if encoding.jpeg_quality is None else f"JPEG of quality {encoding.jpeg_quality}"
     say(f"{out}: {copies * len(paths)} planted pictures{added}, as {base.format}, stored as {stored}")

@@ -83,7 +83,9 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         end_process(130)
     except SystemExit as ended:
-        end_process(ended.code if isinstance(ended.code, int) else 0)
+        if not isinstance(ended.code, int | None):
+            raise
+        end_process(ended.code or 0)
 
 
 def end_process(code: int) -> NoReturn:

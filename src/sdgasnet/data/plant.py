@@ -23,12 +23,10 @@ from sdgasnet.data.surfaces.planting import (
 )
 from sdgasnet.data.write import require_new, write_dataset
 from sdgasnet.errors import ConfigError, DataError, OutputError
+from sdgasnet.imaging.file_structure import jpeg_quantisation
 from sdgasnet.imaging.image import Image, full_scale, read_image
 
 Progress = Callable[[int, int], None]
-JPEG_SUFFIXES = (".jpg", ".jpeg")
-QUANTISATION_MARKER = b"\xff\xdb"
-"""Before two bytes of length, one of precision and number, and the table."""
 ENCODING_SAMPLES = 20
 
 
@@ -67,29 +65,26 @@ def find_encoding(paths: Sequence[Path], tones: tuple[int, int]) -> Encoding:
         DataError: The good pictures have 16 bits, and the others are JPEG.
     """
     looked_at = paths[:: max(1, len(paths) // ENCODING_SAMPLES)]
-    qualities = sorted(_jpeg_quality(path) for path in looked_at if path.suffix.lower() in JPEG_SUFFIXES)
-    if 2 * len(qualities) <= len(looked_at):
+    tables = [table for path in looked_at if (table := jpeg_quantisation(path.read_bytes())) is not None]
+    if 2 * len(tables) <= len(looked_at):
         return Encoding(None)
     if tones[1] > full_scale(np.uint8):
         raise DataError(
             f"The good pictures have 16 bits, and those that they join are JPEG of 8 (such as {paths[0]}). "
             "Store the good ones as the camera's other pictures are stored."
         )
-    return Encoding(qualities[len(qualities) // 2])
+    return Encoding(sorted(map(_jpeg_quality, tables))[len(tables) // 2])
 
 
-def _jpeg_quality(path: Path) -> int:
-    """The quality whose table of quantisation is most like the file's."""
-    found = _quantisation(path.read_bytes())
-    blank = np.zeros((8, 8), np.uint8)
-    return min(range(1, 101), key=lambda q: int(np.abs(found - _quantisation(Encoding(q).encode(blank))).sum()))
+def _jpeg_quality(table: bytes) -> int:
+    """The quality whose table of quantisation is most like this one."""
+    blank, wanted = np.zeros((8, 8, 1), np.uint8), np.frombuffer(table, np.uint8).astype(int)
 
+    def difference(quality: int) -> int:
+        ours = jpeg_quantisation(Encoding(quality).encode(blank)) or bytes(64)
+        return int(np.abs(wanted - np.frombuffer(ours, np.uint8)).sum())
 
-def _quantisation(jpeg: bytes) -> NDArray[np.int64]:
-    """First table of quantisation, that of brightness: ``(64,)``; zeros where there is none of 8 bits."""
-    start = jpeg.find(QUANTISATION_MARKER) + len(QUANTISATION_MARKER) + 3
-    table = np.frombuffer(jpeg[start : start + 64], np.uint8).astype(np.int64)
-    return table if len(table) == 64 else np.zeros(64, np.int64)
+    return min(range(1, 101), key=difference)
 
 
 @dataclass(frozen=True)

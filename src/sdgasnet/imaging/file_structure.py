@@ -1,6 +1,7 @@
-"""What the structure of a picture file says without decoding: whether it is whole, and its size.
+"""What the structure of a picture file says without decoding: whether it is whole, its size, its compression.
 
-Decoders fill a missing end with grey, so the first can't be left to them; the second saves the decoding.
+Decoders fill a missing end with grey, so the first can't be left to them; the second saves the decoding, and they
+don't tell the third.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """A marker that ends entropy-coded data: neither a stuffed byte, a fill byte nor a restart."""
@@ -16,6 +18,7 @@ _JPEG_END = 0xD9
 _JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers; the three in between define tables or are reserved."""
+_JPEG_QUANTISATION = 0xDB
 _EXIF_MARKS = (b"Exif\0\0", b"eXIf")
 """How EXIF data starts in JPEG and in PNG; it may turn the picture."""
 _BMP_CORE_HEADER = 12
@@ -108,21 +111,48 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
     return size if size is not None and min(size) > 0 else None
 
 
+def jpeg_quantisation(data: bytes) -> bytes | None:
+    """The table by which a JPEG rounds brightness, 64 values in the order of the file: its quality.
+
+    Args:
+        data: The file's bytes. The table of a thumbnail inside them does not count.
+
+    Returns:
+        None for other formats, and for tables of 16 bits.
+    """
+    if not data.startswith(_JPEG):
+        return None
+    try:
+        for kind, start in _jpeg_segments(data):
+            if kind == _JPEG_QUANTISATION and data[start] == 0:
+                table = data[start + 1 : start + 65]
+                return table if len(table) == 64 else None
+    except (struct.error, IndexError):
+        return None
+    return None
+
+
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    for kind, start in _jpeg_segments(data):
+        if kind in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, start + 1)
+            return height, width
+    return None
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Kind and start of the content of each segment before the first scan."""
     position = 2
     while data[position] == 0xFF:
         kind = data[position + 1]
         if kind == 0xFF:
             position += 1
             continue
-        if kind in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, position + 5)
-            return height, width
         if kind == _JPEG_START_OF_SCAN:
-            return None
+            return
+        yield kind, position + 4
         (length,) = struct.unpack_from(">H", data, position + 2)
         position += 2 + length
-    return None
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
