@@ -62,6 +62,10 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_commit() -> str:
+    """Commit of the checkout; a copy without one says so."""
+    if not (RESULTS.parents[1] / ".git").exists():
+        return "a copy without version control"
+
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=RESULTS, capture_output=True, text=True, check=True)
         return done.stdout.strip()

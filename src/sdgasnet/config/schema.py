@@ -179,6 +179,8 @@ class TrainingConfig(Section):
     cache_mebibytes: Annotated[int, Field(ge=0)] = 2048
     """Decoded pictures are kept in memory up to this much, in every process; the others are read every time."""
     seed: Annotated[int, Field(ge=0)] = 0
+    cuda_graphs: bool = True
+    """On one GPU and without accumulation, launch the network's forward and its backward pass as a whole."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Computing threads of the training process; 0 leaves the choice to torch."""
     validate_every: PositiveInt = 5

@@ -12,6 +12,8 @@ from sdgasnet.losses.overlap import pairwise_iou
 
 PAIRS_AT_ONCE = 2**16
 """Objects times points that are worked on together: bounds memory, and what fits a cache is faster."""
+PAIRS_AT_ONCE_ON_GPU = 2**24
+"""The same on a GPU, where many small pieces take longer than a large one."""
 
 
 class Targets(NamedTuple):
@@ -84,7 +86,8 @@ def assign_targets(
     batch, most = targets.labels.shape
     if most == 0:
         return _background(batch, len(points), boxes_xyxy)
-    pictures = max(1, PAIRS_AT_ONCE // (most * len(points)))
+    pairs = PAIRS_AT_ONCE if scores.device.type == "cpu" else PAIRS_AT_ONCE_ON_GPU
+    pictures = max(1, pairs // (most * len(points)))
     parts = [
         _assign_together(
             scores[start : start + pictures],

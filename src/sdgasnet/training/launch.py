@@ -42,7 +42,9 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
         )
     if config.threads:
         torch.set_num_threads(config.threads)
-    if not cuda:
+    if cuda:
+        torch.backends.cudnn.benchmark = True  # batches keep their shape, so that trying kernels out pays
+    else:
         keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     several = config.devices * config.nodes > 1

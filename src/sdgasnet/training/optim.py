@@ -27,7 +27,8 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> Optimizer:
         return torch.optim.SGD(
             groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0
         )
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.momentum, ADAM_SECOND_BETA))
+    betas = config.momentum, ADAM_SECOND_BETA
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=decayed[0].is_cuda or None)
 
 
 def split_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

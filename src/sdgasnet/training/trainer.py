@@ -33,6 +33,7 @@ from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.distillation import DistillationObjective, load_teacher
 from sdgasnet.training.ema import build_ema
+from sdgasnet.training.graphed import GraphedNetwork
 from sdgasnet.training.launch import (
     is_first_process,
     launch_fabric,
@@ -128,7 +129,8 @@ class Trainer:
         optimizer = build_optimizer(network, config)
         if resume:
             self._restore(network, optimizer, ema)
-        wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
+        graphed = config.cuda_graphs and fabric.world_size == 1 and config.accumulate == 1
+        wrapped, wrapped_optimizer = fabric.setup(GraphedNetwork(network) if graphed else network, optimizer)
         objective = self._build_objective(fabric)
         batches = EpochBatches(
             len(self.train_records), config.batch_size, config.seed, fabric.global_rank, fabric.world_size
@@ -288,17 +290,17 @@ def training_step(
         The terms of the loss, mean over the parts.
     """
     parts = recipe.training.accumulate
-    totals = dict.fromkeys(TERMS, 0.0)
+    sums = torch.zeros(len(TERMS), device=fabric.device)
     optimizer.zero_grad()
     for number, (images, targets) in enumerate(cut_batch(batch, parts), start=1):
         pixels = normalise(fabric.to_device(images))
         with fabric.no_backward_sync(network, enabled=number < parts):
             terms = objective(network, pixels, targets.to(fabric.device))
             fabric.backward(terms.total / parts)
-        for name, value in zip(TERMS, terms, strict=True):
-            totals[name] += float(value.detach()) / parts
+        sums += torch.stack([value.detach() for value in terms]) / parts
     if recipe.training.gradient_clip > 0:
         fabric.clip_gradients(network, optimizer, max_norm=recipe.training.gradient_clip, error_if_nonfinite=False)
+    totals = dict(zip(TERMS, sums.tolist(), strict=True))
     if all(-float("inf") < value < float("inf") for value in totals.values()):
         optimizer.step()
     return totals
