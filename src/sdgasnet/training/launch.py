@@ -42,9 +42,7 @@ def launch_fabric(config: TrainingConfig) -> Fabric:
         )
     if config.threads:
         torch.set_num_threads(config.threads)
-    if cuda:
-        torch.backends.cudnn.benchmark = True  # batches keep their shape, so that trying kernels out pays
-    else:
+    if not cuda:
         keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     several = config.devices * config.nodes > 1
