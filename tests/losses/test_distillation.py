@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from sdgasnet.losses.distillation import (
     SERIES_BELOW,
+    bernoulli_distillation,
     box_distillation,
     class_distillation,
     cosine_decay,
@@ -58,6 +59,16 @@ def test_gradients(temperature: float, symmetric: bool) -> None:
     assert torch.autograd.gradcheck(
         lambda x: box_distillation(x, taught_bins, weight, temperature, symmetric), (bins,)
     )
+
+
+def test_bernoulli_is_the_textbook_formula_and_its_gradient_the_difference_of_scores() -> None:
+    student, teacher = (2 * normal(2, 5, 3)).requires_grad_(), 2 * normal(2, 5, 3, seed=1)
+    loss = bernoulli_distillation(student, teacher)
+    s, t = (torch.stack([x.sigmoid(), 1 - x.sigmoid()]) for x in (student, teacher))
+    assert torch.allclose(loss, (t * (t / s).log()).sum())
+    loss.backward()
+    assert student.grad is not None
+    assert torch.allclose(student.grad, student.detach().sigmoid() - teacher.sigmoid())
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

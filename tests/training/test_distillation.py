@@ -61,7 +61,7 @@ def test_a_recipe_with_a_teacher_gives_the_student_two_predictors_unless_told_ot
     assert build_recipe(told).model.box_predictors == "distribution"
 
 
-@pytest.mark.parametrize("kind", ["plain", "enhanced", "symmetric"])
+@pytest.mark.parametrize("kind", ["plain", "enhanced", "symmetric", "bernoulli"])
 def test_a_teacher_that_is_the_student_costs_nothing(index: DatasetIndex, teacher: Path, kind: str) -> None:
     recipe = student_recipe(teacher, {"box_predictors": "distribution"}, kind=kind)
     objective, student, _ = build(index, recipe)
@@ -72,7 +72,7 @@ def test_a_teacher_that_is_the_student_costs_nothing(index: DatasetIndex, teache
     assert float(terms.total) > 0.1
 
 
-@pytest.mark.parametrize("kind", ["plain", "enhanced", "symmetric"])
+@pytest.mark.parametrize("kind", ["plain", "enhanced", "symmetric", "bernoulli"])
 def test_the_term_is_added_and_only_the_student_learns(index: DatasetIndex, teacher: Path, kind: str) -> None:
     recipe = student_recipe(teacher, kind=kind)
     objective, student, taught = build(index, recipe)

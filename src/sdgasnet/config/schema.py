@@ -136,10 +136,11 @@ class DistillationConfig(Section):
 
     teacher: str | None = None
     """Run folder or model file of the teacher; None trains without one."""
-    kind: Literal["none", "plain", "enhanced", "symmetric"] = "enhanced"
+    kind: Literal["none", "plain", "enhanced", "symmetric", "bernoulli"] = "enhanced"
     """`plain`: KL of the classes alone, at temperature 1 and of constant weight; `enhanced`: KL of classes and box
-    distributions with the values below; `symmetric`: the same with the mean of both directions of the KL; `none`:
-    the teacher is not asked."""
+    distributions with the values below; `symmetric`: the same with the mean of both directions of the KL;
+    `bernoulli`: as `enhanced`, but every class is compared by itself, at temperature 1; `none`: the teacher is not
+    asked."""
     temperature: PositiveFloat = 30.0
     decay: Literal["cosine", "constant"] = "cosine"
     """`cosine` lets the weight of the teacher fall to 1 % over the epochs."""

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 LAST_SHARE = 0.01
 """What the cosine decay leaves of the teacher's weight: docs/method.md section 5 [A]."""
@@ -94,6 +95,31 @@ def class_distillation(
     if student.shape[-1] == 1:
         student, teacher = (torch.cat([score, 1 - score], dim=-1) for score in (student, teacher))
     return divergence(student, teacher, temperature, symmetric).sum() / len(student_logits)
+
+
+def bernoulli_distillation(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Divergence of each class score by itself, as the scores are trained: ``KL(Bernoulli(t) || Bernoulli(s))``.
+
+    Args:
+        student_logits: ``(B, P, K)`` before the sigmoid.
+        teacher_logits: ``(B, P, K)`` before the sigmoid; gets no gradient.
+
+    Returns:
+        Scalar: the sum over points and classes.
+
+    Source:
+        Yang et al., Bridging Cross-task Protocol Inconsistency for Distillation in Dense Object Detection, ICCV
+        2023, without its weights; its place here is ours [O].
+
+    Examples:
+        >>> logits = torch.tensor([[[0.0, -4.0]]])
+        >>> bernoulli_distillation(logits, logits).item()
+        0.0
+    """
+    teacher = teacher_logits.detach()
+    taught = teacher.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(teacher, taught, reduction="none")
+    return (F.binary_cross_entropy_with_logits(student_logits, taught, reduction="none") - entropy).sum()
 
 
 def box_distillation(

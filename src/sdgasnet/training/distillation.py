@@ -14,7 +14,12 @@ from sdgasnet.config.schema import ModelConfig, Recipe
 from sdgasnet.errors import TrainingError
 from sdgasnet.losses.assignment import Targets
 from sdgasnet.losses.detection import DetectionLoss, LossTerms
-from sdgasnet.losses.distillation import box_distillation, class_distillation, cosine_decay
+from sdgasnet.losses.distillation import (
+    bernoulli_distillation,
+    box_distillation,
+    class_distillation,
+    cosine_decay,
+)
 from sdgasnet.models.box_coding import anchor_points
 from sdgasnet.models.checkpoint import ModelFile, build_network, read_model
 from sdgasnet.models.deploy import fuse_branches
@@ -73,7 +78,11 @@ class DistillationObjective:
         is_plain = config.kind == "plain"
         temperature = PLAIN_TEMPERATURE if is_plain else config.temperature
         said = outputs.class_logits.float(), taught.class_logits.float()
-        classes = config.class_weight * class_distillation(*said, temperature, symmetric)
+        if config.kind == "bernoulli":
+            classes = bernoulli_distillation(*said) / normaliser
+        else:
+            classes = class_distillation(*said, temperature, symmetric)
+        classes = config.class_weight * classes
         if is_plain:
             return classes
         assert outputs.box_logits is not None
