@@ -85,7 +85,7 @@ class Comparison:
 
     def _find_data(self, path: Path, recorded: str, form: Any, content_hash: object) -> DatasetIndex:
         """The data set of a run, where it is the same as when the run was measured."""
-        wanted = [recorded, *([self._data] if self._data is not None else [])]
+        wanted = [*([self._data] if self._data is not None else []), recorded]
         for folder in wanted:
             if (folder, form) not in self._sets and Path(folder).exists():
                 self._sets[folder, form] = load_dataset(Path(folder), form)
