@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 
 from sdgasnet.data.check import check_dataset, require_clean
@@ -202,3 +204,24 @@ def test_statistics_of_a_class(make_yolo) -> None:
     assert of.aspect_quantiles[0] == pytest.approx(0.2 * width / (0.4 * height), abs=0.01)
     assert of.side_quantiles[-1] == pytest.approx((0.2 * width * 0.4 * height) ** 0.5, abs=0.01)
     assert report.statistics.classes[index.class_names[1]].side_quantiles == ()
+
+
+@pytest.mark.parametrize(("good", "bad", "said"), [(95, 75, True), (75, 75, False)])
+def test_good_pictures_that_are_stored_otherwise_are_said(make_yolo, good, bad, said):
+    """The real trap: good pictures from an archive, bad ones as the line sent them."""
+    labels = {
+        f"{kind}{n}": "0 0.5 0.5 0.2 0.2\n" if kind == "bad" else "" for kind in ("good", "bad") for n in range(20)
+    }
+    root = make_yolo({"train": labels})
+    for path in (root / "images" / "train").iterdir():
+        quality = bad if path.stem.startswith("bad") else good
+        picture = np.random.default_rng(len(path.stem) + int(path.stem[-1])).integers(0, 255, (40, 60), np.uint8)
+        path.unlink()
+        cv2.imwrite(str(path.with_suffix(".jpg")), picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    found = [f for f in check_dataset(load_dataset(root)).findings if f.kind == "stored-differently"]
+    assert bool(found) == said
+    if said:
+        assert found[0].severity == "warning"
+        assert "without defects (20 of 20: JPEG of quality 95) and those with (20 of 20: JPEG of quality 75)" in (
+            found[0].message
+        )

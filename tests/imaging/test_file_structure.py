@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sdgasnet.imaging.file_structure import is_whole, jpeg_quantisation
+from sdgasnet.imaging.file_structure import is_whole, jpeg_quality
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
@@ -43,11 +43,16 @@ def test_the_compression_of_a_jpeg_is_not_that_of_its_thumbnail() -> None:
     content = b"Exif\0\0" + thumbnail
     with_thumbnail = whole[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content + whole[2:]
     assert is_whole(with_thumbnail)
-    assert jpeg_quantisation(with_thumbnail) == jpeg_quantisation(whole) != jpeg_quantisation(thumbnail)
+    assert jpeg_quality(with_thumbnail) == jpeg_quality(whole) != jpeg_quality(thumbnail)
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xdb\x00\x43\x00\x01", b"\x89PNG\r\n\x1a\n", b"BM"]
 )
-def test_what_has_no_table_of_quantisation_says_none(data: bytes) -> None:
-    assert jpeg_quantisation(data) is None
+def test_what_has_no_table_of_quantisation_has_no_quality(data: bytes) -> None:
+    assert jpeg_quality(data) is None
+
+
+@pytest.mark.parametrize("quality", [1, 10, 49, 50, 75, 90, 95, 100])
+def test_quality_is_that_of_the_encoder(quality: int) -> None:
+    assert jpeg_quality(cv2.imencode(".jpg", PIXELS, (cv2.IMWRITE_JPEG_QUALITY, quality))[1].tobytes()) == quality

@@ -21,8 +21,10 @@ EXAMPLES = 3
 LIGHT_SHIFT = 0.5
 """Difference of mean brightness or contrast to train, in standard deviations of train, from which a split looks
 different."""
+STORED_ALIKE = 0.5
+"""Common share of formats and qualities below which two groups of pictures count as stored differently."""
 FEW_PICTURES = 20
-"""Splits of fewer pictures differ by chance."""
+"""Groups of fewer pictures differ by chance."""
 
 
 def check_set(
@@ -177,8 +179,42 @@ def _splits(index: DatasetIndex, _: Mapping[Path, PictureFacts], statistics: Sta
                 yield Finding("warning", "split-looks-different", WHERE, message)
 
 
+def _storage(index: DatasetIndex, facts: Mapping[Path, PictureFacts], _: Statistics) -> Iterator[Finding]:
+    """Groups that a network could tell apart by the traces of compression."""
+    records = _records(index)
+    groups = [
+        (
+            ("pictures without defects", [r for r in records if not r.objects]),
+            ("those with", [r for r in records if r.objects]),
+        )
+    ]
+    if "train" in index.splits:
+        train = ("those of train", list(index.splits["train"]))
+        others = ((split, list(members)) for split, members in index.splits.items() if split != "train")
+        groups += [((f"pictures of '{split}'", members), train) for split, members in others]
+    for pair in groups:
+        counts = [Counter(facts[r.path].storage for r in members if r.path in facts) for _, members in pair]
+        if min(map(Counter.total, counts)) >= FEW_PICTURES and _overlap(*counts) < STORED_ALIKE:
+            said = [f"{name} ({_most_common(count)})" for (name, _), count in zip(pair, counts, strict=True)]
+            message = (
+                f"Stored unlike each other are {said[0]} and {said[1]}. A network can learn the traces of "
+                "compression instead of the defects; let one camera and one setting store all of them."
+            )
+            yield Finding("warning", "stored-differently", WHERE, message)
+
+
+def _overlap(one: Counter[str], other: Counter[str]) -> float:
+    """Common share of two distributions, in [0, 1]."""
+    return sum(min(one[kind] / one.total(), other[kind] / other.total()) for kind in one)
+
+
+def _most_common(counts: Counter[str]) -> str:
+    kind, number = counts.most_common(1)[0]
+    return f"{number} of {counts.total()}: {kind}"
+
+
 _Look = Callable[[DatasetIndex, Mapping[Path, PictureFacts], Statistics], Iterator[Finding]]
-_LOOKS: tuple[_Look, ...] = (_classes, _contents, _boxes, _pictures, _splits)
+_LOOKS: tuple[_Look, ...] = (_classes, _contents, _boxes, _pictures, _splits, _storage)
 
 
 def _records(index: DatasetIndex) -> list[ImageRecord]:

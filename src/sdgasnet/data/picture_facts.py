@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sdgasnet.imaging.file_structure import jpeg_quality
 from sdgasnet.imaging.image import Image, full_scale, read_image, stored_layout
 
 CORNER_SHARE = 1 / 40
@@ -30,6 +31,7 @@ class PictureFacts:
         channels: Number of channels in the file.
         bits: Bits per channel.
         equal_channels: The file has several colour channels and all are equal: a grey picture.
+        storage: How the file keeps its pixels, such as ``JPEG of quality 75`` or ``PNG``.
         file_hash: SHA-256 of the file.
         pixel_hash: Hash of the decoded pixels; equal for one picture in two formats without loss.
         black_corners: All four corners are black and the rest is not, as after a rotation.
@@ -42,6 +44,7 @@ class PictureFacts:
     channels: int
     bits: int
     equal_channels: bool
+    storage: str
     file_hash: str
     pixel_hash: str
     black_corners: bool
@@ -58,19 +61,36 @@ def examine_picture(path: Path) -> PictureFacts:
     """
     pixels = read_image(path, 3)
     channels, _, equal = stored_layout(path)
+    data = path.read_bytes()
     grey, full = pixels.mean(axis=2, dtype=np.float32), full_scale(pixels.dtype)
     return PictureFacts(
         size=(pixels.shape[0], pixels.shape[1]),
         channels=channels,
         bits=8 * pixels.dtype.itemsize,
         equal_channels=equal,
-        file_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        storage=describe_storage(data, path.suffix),
+        file_hash=hashlib.sha256(data).hexdigest(),
         pixel_hash=hashlib.sha256(repr((pixels.shape, pixels.dtype)).encode() + pixels.tobytes()).hexdigest(),
         black_corners=has_black_corners(pixels),
         speckled=is_speckled(pixels),
         brightness=float(grey.mean() / full),
         contrast=float(grey.std() / full),
     )
+
+
+def describe_storage(data: bytes, suffix: str) -> str:
+    """How a picture file keeps its pixels.
+
+    Args:
+        data: The file's bytes.
+        suffix: Of its name, with the dot.
+
+    Examples:
+        >>> describe_storage(b"", ".png")
+        'PNG'
+    """
+    quality = jpeg_quality(data)
+    return suffix.removeprefix(".").upper() if quality is None else f"JPEG of quality {quality}"
 
 
 def has_black_corners(pixels: Image) -> bool:

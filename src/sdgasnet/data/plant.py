@@ -23,7 +23,7 @@ from sdgasnet.data.surfaces.planting import (
 )
 from sdgasnet.data.write import require_new, write_dataset
 from sdgasnet.errors import ConfigError, DataError, OutputError
-from sdgasnet.imaging.file_structure import jpeg_quantisation
+from sdgasnet.imaging.file_structure import jpeg_quality
 from sdgasnet.imaging.image import Image, full_scale, read_image
 
 Progress = Callable[[int, int], None]
@@ -65,26 +65,15 @@ def find_encoding(paths: Sequence[Path], tones: tuple[int, int]) -> Encoding:
         DataError: The good pictures have 16 bits, and the others are JPEG.
     """
     looked_at = paths[:: max(1, len(paths) // ENCODING_SAMPLES)]
-    tables = [table for path in looked_at if (table := jpeg_quantisation(path.read_bytes())) is not None]
-    if 2 * len(tables) <= len(looked_at):
+    qualities = [value for path in looked_at if (value := jpeg_quality(path.read_bytes())) is not None]
+    if 2 * len(qualities) <= len(looked_at):
         return Encoding(None)
     if tones[1] > full_scale(np.uint8):
         raise DataError(
             f"The good pictures have 16 bits, and those that they join are JPEG of 8 (such as {paths[0]}). "
             "Store the good ones as the camera's other pictures are stored."
         )
-    return Encoding(sorted(map(_jpeg_quality, tables))[len(tables) // 2])
-
-
-def _jpeg_quality(table: bytes) -> int:
-    """The quality whose table of quantisation is most like this one."""
-    blank, wanted = np.zeros((8, 8, 1), np.uint8), np.frombuffer(table, np.uint8).astype(int)
-
-    def difference(quality: int) -> int:
-        ours = jpeg_quantisation(Encoding(quality).encode(blank)) or bytes(64)
-        return int(np.abs(wanted - np.frombuffer(ours, np.uint8)).sum())
-
-    return min(range(1, 101), key=difference)
+    return Encoding(sorted(qualities)[len(qualities) // 2])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """A marker that ends entropy-coded data: neither a stuffed byte, a fill byte nor a restart."""
@@ -19,6 +20,12 @@ _JPEG_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Start-of-frame markers; the three in between define tables or are reserved."""
 _JPEG_QUANTISATION = 0xDB
+_JPEG_TABLE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+"""Brightness at quality 50: ITU-T T.81, table K.1; its order does not matter here."""
 _EXIF_MARKS = (b"Exif\0\0", b"eXIf")
 """How EXIF data starts in JPEG and in PNG; it may turn the picture."""
 _BMP_CORE_HEADER = 12
@@ -111,14 +118,23 @@ def stated_size(data: bytes) -> tuple[int, int] | None:
     return size if size is not None and min(size) > 0 else None
 
 
-def jpeg_quantisation(data: bytes) -> bytes | None:
-    """The table by which a JPEG rounds brightness, 64 values in the order of the file: its quality.
+def jpeg_quality(data: bytes) -> int | None:
+    """The quality, 1 to 100, at which libjpeg would round brightness as coarsely as this JPEG does.
 
     Args:
-        data: The file's bytes. The table of a thumbnail inside them does not count.
+        data: The file's bytes.
 
     Returns:
-        None for other formats, and for tables of 16 bits.
+        None for other formats.
+    """
+    table = _jpeg_quantisation(data)
+    return None if table is None else min(range(1, 101), key=lambda q: abs(sum(table) - _jpeg_steps(q)))
+
+
+def _jpeg_quantisation(data: bytes) -> bytes | None:
+    """The table by which a JPEG rounds brightness, 64 values; that of a thumbnail inside it does not count.
+
+    None for other formats, and for tables of 16 bits.
     """
     if not data.startswith(_JPEG):
         return None
@@ -130,6 +146,13 @@ def jpeg_quantisation(data: bytes) -> bytes | None:
     except (struct.error, IndexError):
         return None
     return None
+
+
+@cache
+def _jpeg_steps(quality: int) -> int:
+    """Sum of libjpeg's table of a quality."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return sum(min(255, max(1, (value * scale + 50) // 100)) for value in _JPEG_TABLE)
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
