@@ -64,6 +64,28 @@ def test_one_seed_gives_one_result_to_the_bit_and_another_seed_another(
     assert not same(runs["a"], runs["c"])
 
 
+@pytest.mark.parametrize(
+    ("norms", "epochs", "plain", "kept"), [("kept", 3, 2, True), ("batch", 3, 2, False), ("kept", 2, 2, False)]
+)
+def test_statistics_of_norms_are_kept_in_plain_epochs_that_follow_others(
+    index: DatasetIndex, tmp_path: Path, norms: str, epochs: int, plain: int, kept: bool
+) -> None:
+    values = tiny_recipe(epochs=epochs).model_dump()
+    values["augmentation"] |= {"plain_last_epochs": plain, "plain_norms": norms}
+    # No average: the weights written are those of the epoch.
+    values["training"] |= {"ema_decay": 0.0}
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Reader(Silence):
+        def epoch_done(self, row: dict[str, object]) -> None:
+            seen.append(weights_of(tmp_path / "run" / "last.pt"))
+
+    fit(build_recipe(values), index, tmp_path / "run", False, Reader())
+    first, last = ({k: v for k, v in one.items() if "running_" in k} for one in (seen[0], seen[-1]))
+    assert same(first, last) == kept
+    assert not same(seen[0], seen[-1])
+
+
 class StopAfter(Silence):
     """Ctrl-C in the middle of an epoch."""
 

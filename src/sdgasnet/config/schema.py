@@ -110,6 +110,9 @@ class AugmentationConfig(Section):
     """Share of the pictures that is turned by 90 degrees: for parts that come in any position, such as boards."""
     plain_last_epochs: Annotated[int, Field(ge=0)] = 10
     """Mosaic and mixup are off for this many last epochs."""
+    plain_norms: Literal["batch", "kept"] = "batch"
+    """What normalises in those epochs: each batch's own statistics, or those kept from the epochs before, as in
+    the finished network. The seams of mosaics make the two very different."""
 
 
 class LossConfig(Section):

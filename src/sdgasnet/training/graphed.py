@@ -13,6 +13,7 @@ from sdgasnet.models.head import HeadOutputs
 class GraphedNetwork(nn.Module):
     """A network whose forward and backward pass are captured at its first training batch, and then replayed.
 
+    They are captured again where a layer changes its mode, as normalisation does whose statistics are kept.
     Batches of another shape, evaluation, and everything on a processor pass through the network as ever. What
     autocast is on at the first batch is captured with it. The next call writes over outputs and gradients, so that
     gradients can't be accumulated. Parameters may be changed, not replaced.
@@ -29,14 +30,16 @@ class GraphedNetwork(nn.Module):
         self.network = network
         self._captured: Any = None
         self._shape = torch.Size()
+        self._modes: list[bool] = []
 
     def forward(self, images: Tensor) -> HeadOutputs:
         """``(B, C, H, W)`` to the outputs at all points."""
         if images.device.type != "cuda" or not (self.training and torch.is_grad_enabled()):
             outputs: HeadOutputs = self.network(images)
             return outputs
-        if self._captured is None:
-            self._captured, self._shape = capture(self.network, images), images.shape
+        modes = [part.training for part in self.network.modules()]
+        if self._captured is None or modes != self._modes:
+            self._captured, self._shape, self._modes = capture(self.network, images), images.shape, modes
         return HeadOutputs(*self._captured(images)) if images.shape == self._shape else self.network(images)
 
 

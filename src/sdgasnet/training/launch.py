@@ -113,6 +113,13 @@ def normaliser_reduction(fabric: Fabric) -> Callable[[Tensor], Tensor]:
     return reduce
 
 
+def keep_norms(network: nn.Module) -> None:
+    """Normalise by the running statistics and leave them as they are, until training mode is set anew."""
+    for part in network.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
+
+
 def synchronise_norms(network: nn.Module, fabric: Fabric) -> nn.Module:
     """Batch statistics over all GPUs; on processors they stay local."""
     if fabric.world_size > 1 and fabric.device.type == "cuda":

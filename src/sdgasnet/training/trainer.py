@@ -36,6 +36,7 @@ from sdgasnet.training.ema import build_ema
 from sdgasnet.training.graphed import GraphedNetwork
 from sdgasnet.training.launch import (
     is_first_process,
+    keep_norms,
     launch_fabric,
     leave_processes,
     normaliser_reduction,
@@ -145,6 +146,8 @@ class Trainer:
             objective.start_epoch(self.state.epoch)
             self.progress.epoch_started(self.state.epoch + 1, config.epochs, len(batches))
             wrapped.train()
+            if self._keeps_norms():
+                keep_norms(network)
             sums = dict.fromkeys(TERMS, 0.0)
             for step, batch in enumerate(loader, start=self.state.epoch * len(batches)):
                 rate = self._learning_rate(step, len(batches))
@@ -260,6 +263,11 @@ class Trainer:
             config.final_learning_rate_ratio,
         )
         return config.learning_rate * factor
+
+    def _keeps_norms(self) -> bool:
+        augmentation = self.recipe.augmentation
+        composed = self.recipe.training.epochs - augmentation.plain_last_epochs
+        return augmentation.plain_norms == "kept" and 0 < composed <= self.state.epoch
 
     def _require_finite(self, terms: dict[str, float], step: int) -> None:
         if not all(-float("inf") < value < float("inf") for value in terms.values()):
