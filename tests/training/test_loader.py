@@ -16,6 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from sdgasnet.config.loading import build_recipe
 from sdgasnet.data.records import DatasetIndex, ImageRecord, ObjectRecord
 from sdgasnet.errors import ImageError, TrainingError
 from sdgasnet.training.augment import Sample
@@ -47,6 +48,23 @@ def test_every_epoch_is_another_permutation_that_comes_again() -> None:
 
 def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
     assert [len(batch) for batch in EpochBatches(5, 8, seed=0)] == [5]
+
+
+def test_pictures_lie_still_in_the_plain_epochs_where_asked_for(index: DatasetIndex) -> None:
+    values = tiny_recipe(epochs=2).model_dump()
+    values["augmentation"] |= {"plain_last_epochs": 1, "plain_geometry": "still", "value": 0.0}
+    records = index.splits["train"]
+    dataset = TrainingSet(records, build_recipe(values))
+    for number, record in enumerate(records):
+        whole = cv2.imread(str(record.path), cv2.IMREAD_GRAYSCALE)
+        flips = [whole, whole[::-1], whole[:, ::-1], whole[::-1, ::-1]]
+        seen = dataset.sample(1, number)
+        assert sum(np.array_equal(seen.image[:, :, 0], flip) for flip in flips) == 1
+        assert len(seen.labels) == len(record.objects)
+    moved = [dataset.sample(0, number).image[:, :, 0] for number in range(len(records))]
+    assert not any(
+        np.array_equal(image, cv2.imread(str(r.path), 0)) for image, r in zip(moved, records, strict=True)
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -29,6 +29,8 @@ Key = tuple[int, int]
 
 SAMPLE_STREAM, ORDER_STREAM = 0, 1
 """Keep the random numbers of samples and of their order apart where seed, epoch and index are equal."""
+STILL = dict.fromkeys(("rotate", "translate", "scale", "shear"), 0.0)
+"""Augmentation of pictures that lie as they will in use."""
 PREFETCHED_BATCHES = 4
 """Batches that each loader process makes ahead."""
 
@@ -83,10 +85,12 @@ class TrainingSet(Dataset[Sample]):
         Raises:
             ImageError: The picture, or one that it is combined with, can't be read.
         """
-        training, model = self._recipe.training, self._recipe.model
-        compose = epoch < training.epochs - self._recipe.augmentation.plain_last_epochs
+        training, augmentation = self._recipe.training, self._recipe.augmentation
+        compose = epoch < training.epochs - augmentation.plain_last_epochs
+        if not compose and augmentation.plain_geometry == "still":
+            augmentation = augmentation.model_copy(update=STILL)
         rng = np.random.default_rng([training.seed, epoch, index, SAMPLE_STREAM])
-        return augment(index, self.source, len(self), self._recipe.augmentation, model.image_size, rng, compose)
+        return augment(index, self.source, len(self), augmentation, self._recipe.model.image_size, rng, compose)
 
     def source(self, index: int) -> Source:
         """Picture and objects of one index, from memory if the picture is kept there."""

@@ -265,9 +265,11 @@ class Trainer:
         return config.learning_rate * factor
 
     def _keeps_norms(self) -> bool:
+        """Whether this epoch is a plain one whose norms have statistics from before."""
         augmentation = self.recipe.augmentation
         composed = self.recipe.training.epochs - augmentation.plain_last_epochs
-        return augmentation.plain_norms == "kept" and 0 < composed <= self.state.epoch
+        has_some = composed > 0 or self.recipe.weights is not None
+        return augmentation.plain_norms == "kept" and has_some and self.state.epoch >= composed
 
     def _require_finite(self, terms: dict[str, float], step: int) -> None:
         if not all(-float("inf") < value < float("inf") for value in terms.values()):
