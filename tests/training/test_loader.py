@@ -52,7 +52,13 @@ def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
 
 def test_pictures_lie_still_in_the_plain_epochs_where_asked_for(index: DatasetIndex) -> None:
     values = tiny_recipe(epochs=2).model_dump()
-    values["augmentation"] |= {"plain_last_epochs": 1, "plain_geometry": "still", "value": 0.0}
+    values["augmentation"] |= {
+        "plain_last_epochs": 1,
+        "plain_geometry": "still",
+        "value": 0.0,
+        "rotate": 0.0,
+        "shear": 0.0,
+    }
     records = index.splits["train"]
     dataset = TrainingSet(records, build_recipe(values))
     for number, record in enumerate(records):

@@ -111,7 +111,7 @@ class AugmentationConfig(Section):
     plain_last_epochs: Annotated[int, Field(ge=0)] = 10
     """Mosaic and mixup are off for this many last epochs."""
     plain_geometry: Literal["random", "still"] = "random"
-    """`still`: pictures of those epochs lie as they will in use, only flipped and turned by 90 degrees."""
+    """`still`: pictures of those epochs keep the size and the place that they have in use."""
     plain_norms: Literal["batch", "kept"] = "batch"
     """What normalises in those epochs: each batch's own statistics, or those kept from the epochs before or the
     start weights, as in the finished network. The seams of mosaics make the two very different."""

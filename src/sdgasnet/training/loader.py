@@ -29,8 +29,8 @@ Key = tuple[int, int]
 
 SAMPLE_STREAM, ORDER_STREAM = 0, 1
 """Keep the random numbers of samples and of their order apart where seed, epoch and index are equal."""
-STILL = dict.fromkeys(("rotate", "translate", "scale", "shear"), 0.0)
-"""Augmentation of pictures that lie as they will in use."""
+STILL = {"scale": 0.0, "translate": 0.0}
+"""Augmentation of pictures that keep the size and the place that they have in use."""
 PREFETCHED_BATCHES = 4
 """Batches that each loader process makes ahead."""
 
