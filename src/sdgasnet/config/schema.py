@@ -110,9 +110,9 @@ class AugmentationConfig(Section):
     """Share of the pictures that is turned by 90 degrees: for parts that come in any position, such as boards."""
     plain_last_epochs: Annotated[int, Field(ge=0)] = 10
     """Mosaic and mixup are off for this many last epochs."""
-    plain_geometry: Literal["random", "still"] = "random"
+    plain_geometry: Literal["random", "still"] = "still"
     """`still`: pictures of those epochs keep the size and the place that they have in use."""
-    plain_norms: Literal["batch", "kept"] = "batch"
+    plain_norms: Literal["batch", "kept"] = "kept"
     """What normalises in those epochs: each batch's own statistics, or those kept from the epochs before or the
     start weights, as in the finished network. The seams of mosaics make the two very different."""
 
