@@ -25,7 +25,9 @@ LEAST_SCORE = 0.005
 GROUPS = {
     "n-procedural": ("n-procedural",),
     "lite0-imagenet": ("lite0-imagenet",),
-    "all six": ("n-procedural", "lite0-imagenet"),
+    "both": ("n-procedural", "lite0-imagenet"),
+    "n-settled": ("n-settled",),
+    "both, settled": ("n-settled", "lite0-settled"),
 }
 
 
@@ -40,6 +42,7 @@ def main() -> None:
             read_detections(runs / f"{variant}-{seed}" / "detections.json").pictures
             for variant in variants
             for seed in range(3)
+            if (runs / f"{variant}-{seed}" / "detections.json").is_file()
         ]
         merged = [merge([one[record.name] for one in found]) for record in records]
         measured = compute_average_precision(merged, truth, index.class_names)
