@@ -65,13 +65,21 @@ def test_one_seed_gives_one_result_to_the_bit_and_another_seed_another(
 
 
 @pytest.mark.parametrize(
-    ("norms", "epochs", "plain", "kept"), [("kept", 3, 2, True), ("batch", 3, 2, False), ("kept", 2, 2, False)]
+    ("norms", "epochs", "enough", "kept"),
+    [("kept", 3, 2, True), ("batch", 3, 2, False), ("kept", 3, 3, False), ("kept", 2, 2, False)],
 )
 def test_statistics_of_norms_are_kept_in_plain_epochs_that_follow_others(
-    index: DatasetIndex, tmp_path: Path, norms: str, epochs: int, plain: int, kept: bool
+    index: DatasetIndex,
+    tmp_path: Path,
+    norms: str,
+    epochs: int,
+    enough: int,
+    kept: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sdgasnet.training.trainer.STEPS_FOR_STATISTICS", enough)  # an epoch has two steps
     values = tiny_recipe(epochs=epochs).model_dump()
-    values["augmentation"] |= {"plain_last_epochs": plain, "plain_norms": norms}
+    values["augmentation"] |= {"plain_last_epochs": 2, "plain_norms": norms}
     # No average: the weights written are those of the epoch.
     values["training"] |= {"ema_decay": 0.0}
     seen: list[dict[str, torch.Tensor]] = []

@@ -114,7 +114,8 @@ class AugmentationConfig(Section):
     """`still`: pictures of those epochs keep the size and the place that they have in use."""
     plain_norms: Literal["batch", "kept"] = "kept"
     """What normalises in those epochs: each batch's own statistics, or those kept from the epochs before or the
-    start weights, as in the finished network. The seams of mosaics make the two very different."""
+    start weights, as in the finished network. The seams of mosaics make the two very different. Where there are
+    none to keep (fewer than 100 steps before, from random weights or `imagenet`) it is each batch's own."""
 
 
 class LossConfig(Section):

@@ -28,7 +28,7 @@ from sdgasnet.models.checkpoint import ModelFile, read_document, read_model, wri
 from sdgasnet.models.deploy import normalise
 from sdgasnet.models.network import Network
 from sdgasnet.models.session import TorchSession
-from sdgasnet.models.weights import load_weights
+from sdgasnet.models.weights import IMAGENET, load_weights
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.training.checkpoint import capture_training, restore_training
 from sdgasnet.training.distillation import DistillationObjective, load_teacher
@@ -48,6 +48,8 @@ from sdgasnet.training.optim import build_optimizer, learning_rate_factor, set_l
 from sdgasnet.training.run_folder import RunFolder
 
 TERMS = LossTerms._fields
+STEPS_FOR_STATISTICS = 100
+"""Steps after which running statistics have forgotten their start: 0.97 to this power is 5 %."""
 
 
 class TrainingProgress(Protocol):
@@ -146,7 +148,7 @@ class Trainer:
             objective.start_epoch(self.state.epoch)
             self.progress.epoch_started(self.state.epoch + 1, config.epochs, len(batches))
             wrapped.train()
-            if self._keeps_norms():
+            if self._keeps_norms(len(batches)):
                 keep_norms(network)
             sums = dict.fromkeys(TERMS, 0.0)
             for step, batch in enumerate(loader, start=self.state.epoch * len(batches)):
@@ -264,11 +266,12 @@ class Trainer:
         )
         return config.learning_rate * factor
 
-    def _keeps_norms(self) -> bool:
-        """Whether this epoch is a plain one whose norms have statistics from before."""
+    def _keeps_norms(self, steps_per_epoch: int) -> bool:
+        """Whether this epoch is a plain one, and the norms have statistics to keep."""
         augmentation = self.recipe.augmentation
-        composed = self.recipe.training.epochs - augmentation.plain_last_epochs
-        has_some = composed > 0 or self.recipe.weights is not None
+        composed = max(0, self.recipe.training.epochs - augmentation.plain_last_epochs)
+        from_model = self.recipe.weights not in (None, IMAGENET)
+        has_some = from_model or composed * steps_per_epoch >= STEPS_FOR_STATISTICS
         return augmentation.plain_norms == "kept" and has_some and self.state.epoch >= composed
 
     def _require_finite(self, terms: dict[str, float], step: int) -> None:
