@@ -18,6 +18,7 @@ DARK = 1 / 16
 """What counts as black, as a share of full scale; JPEG doesn't keep a zero."""
 SPECKLE_CONTRAST = 1 / 3
 """Least difference from the median of 3x3 that makes a pixel salt or pepper, as a share of full scale."""
+QUALITY_STEP = 5
 SPECKLE_SHARE = 0.002
 """Share of such pixels that fine structure (a printed circuit, a weave) does not reach."""
 
@@ -31,7 +32,7 @@ class PictureFacts:
         channels: Number of channels in the file.
         bits: Bits per channel.
         equal_channels: The file has several colour channels and all are equal: a grey picture.
-        storage: How the file keeps its pixels, such as ``JPEG of quality 75`` or ``PNG``.
+        storage: How the file keeps its pixels, such as ``JPEG of quality about 75`` or ``PNG``.
         file_hash: SHA-256 of the file.
         pixel_hash: Hash of the decoded pixels; equal for one picture in two formats without loss.
         black_corners: All four corners are black and the rest is not, as after a rotation.
@@ -88,9 +89,15 @@ def describe_storage(data: bytes, suffix: str) -> str:
     Examples:
         >>> describe_storage(b"", ".png")
         'PNG'
+        >>> describe_storage(b"", ".tif") == describe_storage(b"", ".TIFF")
+        True
     """
     quality = jpeg_quality(data)
-    return suffix.removeprefix(".").upper() if quality is None else f"JPEG of quality {quality}"
+    if quality is not None:
+        # Rounded: an encoder that aims at a size of file changes its quality from picture to picture.
+        return f"JPEG of quality about {QUALITY_STEP * round(quality / QUALITY_STEP)}"
+    name = suffix.removeprefix(".").upper()
+    return {"TIF": "TIFF", "JPG": "JPEG"}.get(name, name)
 
 
 def has_black_corners(pixels: Image) -> bool:
