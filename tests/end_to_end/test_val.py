@@ -97,7 +97,7 @@ def test_overridden_thresholds_are_said_and_recorded(val, place: Place) -> None:
     code, out, err = val(place.run, place.data, "--json", "--score-threshold", 0.5, "--iou-threshold", 0.3)
     assert code == 0
     assert "score threshold 0.5 instead of the model's 0" in err
-    assert "iou threshold 0.3 instead of the model's 0.65" in err
+    assert "iou threshold 0.3 instead of the model's 0.6" in err
     settings = json.loads(out)["detection"]
     assert (settings["score_threshold"], settings["iou_threshold"]) == (0.5, 0.3)
 

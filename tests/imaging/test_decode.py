@@ -60,6 +60,59 @@ def test_ties_keep_the_order_of_points_and_classes(seed: int, points: int) -> No
     assert list(zip(found.labels.tolist(), found.scores.tolist(), strict=True)) == expected
 
 
+def average_by_hand(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], label: int, score: float, averaging_iou: float
+) -> NDArray[np.float64]:
+    """The mean of what overlaps the box of that class and score, one candidate after the other."""
+    clipped = boxes.clip(0, 100).astype(np.float64)
+    middle = clipped[np.flatnonzero(scores[:, label] == np.float32(score))[0]]
+    total, weights = np.zeros(4), 0.0
+    for box, weight in zip(clipped, scores[:, label].astype(np.float64), strict=True):
+        overlap = pairwise_iou(middle[None], box[None])[0, 0]
+        if weight >= score / 2 and overlap > averaging_iou and (box[2:] > box[:2]).all():
+            total, weights = total + weight**2 * box, weights + weight**2
+    return total / weights
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 3), st.sampled_from([0.1, 0.5, 0.7]))
+def test_boxes_are_means_of_what_lies_on_them(seed: int, points: int, classes: int, averaging_iou: float) -> None:
+    boxes, scores = random_outputs(seed, points, classes)
+    config = DetectionConfig(averaging_iou=averaging_iou)
+    found = decode_detections(boxes, scores, SAME, config, 0.3)
+    for box, score, label in zip(found.boxes_xyxy, found.scores, found.labels, strict=True):
+        expected = average_by_hand(boxes, scores, label, float(score), averaging_iou)
+        assert np.allclose(box, expected, atol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.05, 0.95))
+def test_the_floor_leaves_the_boxes_above_it_alone(seed: int, floor: float) -> None:
+    boxes, scores = random_outputs(seed, 30, 2)
+    config = DetectionConfig(averaging_iou=0.3)
+    everything = decode_detections(boxes, scores, SAME, config, 0.01).above(floor)
+    found = decode_detections(boxes, scores, SAME, config, floor)
+    assert np.array_equal(found.scores, everything.scores)
+    assert np.array_equal(found.labels, everything.labels)
+    assert np.allclose(found.boxes_xyxy, everything.boxes_xyxy, atol=1e-4)
+
+
+def test_averaging_can_be_switched_off() -> None:
+    boxes = np.array([[10, 10, 20, 20], [10, 10, 20, 21]], np.float32)
+    scores = np.array([[0.9], [0.8]], np.float32)
+    own = decode_detections(boxes, scores, SAME, DetectionConfig(averaging_iou=1.0), 0.1)
+    mean = decode_detections(boxes, scores, SAME, DetectionConfig(), 0.1)
+    assert own.boxes_xyxy.tolist() == [[10, 10, 20, 20]]
+    assert 20.4 < mean.boxes_xyxy[0, 3] < 20.5
+    assert own.scores.tolist() == mean.scores.tolist()
+
+
+def test_a_box_with_next_to_no_area_keeps_its_place() -> None:
+    boxes = np.array([[0, 0, 1e-30, 1e-30]], np.float32)
+    found = decode_detections(boxes, np.array([[0.9]], np.float32), SAME, DetectionConfig(), 0.1)
+    assert np.isfinite(found.boxes_xyxy).all()
+
+
 def test_no_points_at_all() -> None:
     found = decode_detections(
         np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32), SAME, DetectionConfig(), 0.0

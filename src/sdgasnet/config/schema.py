@@ -204,7 +204,10 @@ class DetectionConfig(Section):
     networks lies near here; a decision of your own needs costs and a calibration split."""
     score_floor: Fraction = 0.001
     """Lowest score that counts for average precision."""
-    iou_threshold: Fraction = 0.65
+    iou_threshold: Fraction = 0.6
+    """Of two boxes of a class that overlap by more than this, the better one is kept."""
+    averaging_iou: Fraction = 0.7
+    """A kept box is the mean of the boxes of its class that overlap it by more than this; 1 leaves it as it is."""
     candidates: PositiveInt = 1000
     """Best (point, class) pairs that enter suppression."""
     max_detections: PositiveInt = 300

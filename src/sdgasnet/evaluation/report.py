@@ -147,7 +147,8 @@ def _measured_facts(document: Mapping[str, Any], spec: ModelSpec) -> dict[str, s
         "AP by size": f"below 32 x 32 pixels {percent(document['AP_small'])}, up to 96 x 96 "
         f"{percent(document['AP_medium'])}, above {percent(document['AP_large'])}",
         "Detection": f"score threshold {settings['score_threshold']:g}, suppression at IoU "
-        f"{settings['iou_threshold']:g}, at most {settings['max_detections']} a picture",
+        f"{settings['iou_threshold']:g}, boxes averaged above {settings['averaging_iou']:g}, "
+        f"at most {settings['max_detections']} a picture",
         "Machine": f"{hardware['processor']}, {hardware['cores']} cores",
         "Versions": ", ".join(f"{name} {number}" for name, number in describe_versions().items()),
     }

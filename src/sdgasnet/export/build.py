@@ -94,7 +94,8 @@ SD-GASNet, preset `{manifest.preset}`, {manifest.precision}. Finds: {", ".join(m
 - Pictures: {colour}, {manifest.input.bits} bits, laid on a canvas of {height}x{width} (height x width).
 - Trained for {manifest.training.epochs} epochs on {manifest.training.pictures} pictures; its val split: {figures}.
 - Compared with the trained model: {manifest.parity}; {describe_refused(manifest)}.
-- Shown from score {detection.score_threshold:g}; suppression at IoU {detection.iou_threshold:g}.
+- Shown from score {detection.score_threshold:g}; suppression at IoU {detection.iou_threshold:g}, boxes
+  averaged above IoU {detection.averaging_iou:g}.
 
 `manifest.json` holds all of this for programs, with the SHA-256 of every file; `parity.json` the comparison.
 `reference/` holds pictures, canvases, and what the trained model makes of them in float32, raw outputs and

@@ -70,9 +70,10 @@ def pairwise_iou(boxes_a: NDArray[np.floating], boxes_b: NDArray[np.floating]) -
         >>> pairwise_iou(np.array([[0, 0, 2, 2.0]]), np.array([[1, 0, 3, 2.0]])).round(3).tolist()
         [[0.333]]
     """
-    left_top = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
-    right_bottom = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
-    overlap = np.clip(right_bottom - left_top, 0, None).prod(axis=2)
+    a, b = boxes_a.T[:, :, None], boxes_b.T[:, None, :]
+    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
+    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+    overlap = np.maximum(width, 0) * np.maximum(height, 0)
     union = box_areas(boxes_a)[:, None] + box_areas(boxes_b)[None, :] - overlap
     ratio: NDArray[np.float64] = np.divide(overlap, union, out=np.zeros(overlap.shape), where=union > 0)
     return ratio
@@ -80,6 +81,6 @@ def pairwise_iou(boxes_a: NDArray[np.floating], boxes_b: NDArray[np.floating]) -
 
 def box_areas(boxes_xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
     """Areas of ``(N, 4)`` boxes in square pixels; 0 for a box turned inside out."""
-    sides = np.clip(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0, None)
-    areas: NDArray[np.float64] = sides.prod(axis=1).astype(np.float64)
+    width, height = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).T.astype(np.float64)
+    areas: NDArray[np.float64] = np.maximum(width, 0) * np.maximum(height, 0)
     return areas
