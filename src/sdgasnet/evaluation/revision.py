@@ -7,6 +7,8 @@ from pathlib import Path
 
 SECONDS = 10.0
 """A version control that takes longer is not waited for."""
+NO_SOURCE = ":(exclude,top)experiments"
+"""Where results are written while others are still measured; the plans there are recorded with each run."""
 
 
 def describe_commit() -> str | None:
@@ -18,9 +20,14 @@ def describe_commit() -> str | None:
     package = Path(__file__).parents[1]
     if not (package.parents[1] / ".git").exists():
         return None
-    command = ["git", "-C", str(package), "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        commit = _git(package, "rev-parse", "--short", "HEAD")
+        changes = _git(package, "diff", "HEAD", "--name-only", "--", ":/", NO_SOURCE)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return f"{commit}-dirty" if changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout.strip()
