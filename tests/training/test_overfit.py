@@ -21,7 +21,7 @@ STILL = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("preset", "epochs", "learning_rate"), [("n", 300, 2e-3), ("s", 300, 1e-3)])
+@pytest.mark.parametrize(("preset", "epochs", "learning_rate"), [("n", 450, 2e-3), ("s", 300, 1e-3)])
 def test_sixteen_pictures_by_heart(tmp_path: Path, preset: str, epochs: int, learning_rate: float) -> None:
     parts = {"train": 16, "val": 1}
     write_surfaces(tmp_path / "data", "steel", parts, (128, 128), seed=3, good_share=0.0, format="yolo")
