@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from sdgasnet.config.schema import ExportConfig
 from sdgasnet.data.index import load_dataset
@@ -136,7 +137,10 @@ def test_a_layer_kept_in_float_is_in_float_when_it_runs(
         output_error(exact, iter(run(bundle, quantiser.quantize(float_layers=layers), runtime, canvases)))
         for layers in ((), (layer,))
     )
-    assert kept < 0.3 * spoilt  # 0.24 without VNNI, where products of 8 bits saturate, less with it
+    # Without VNNI products of 8 bits saturate in the other layers, too: 0.24 on AVX2 alone.
+    capabilities = torch.cpu.get_capabilities()
+    limit = 0.2 if capabilities.get("avx512_vnni") or capabilities.get("avx_vnni") else 0.3
+    assert kept < limit * spoilt
 
 
 def test_sensitive_layers_go_back_to_float_until_it_suffices(quantiser: Quantiser) -> None:
