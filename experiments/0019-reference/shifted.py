@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
+from pair import shift
 
 from sdgasnet.data.index import load_dataset, require_split
 from sdgasnet.evaluation.average_precision import compute_average_precision
@@ -28,25 +28,19 @@ def main() -> None:
     records = require_split(index, "val")
     floor = detector.spec.detection.score_floor
     rows = []
-    for shift in SHIFTS:
-        pictures = (displace(read_image(record.path, 3), shift) for record in records)
+    for off in SHIFTS:
+        pictures = (displace(read_image(record.path, 3), off) for record in records)
         found = tuple(detector.detect_all(pictures, BATCH, floor))
         measured = compute_average_precision(found, [record.objects for record in records], index.class_names)
-        rows.append({"pixels_off": shift, "AP50": measured.AP50, "AP": measured.AP})
+        rows.append({"pixels_off": off, "AP50": measured.AP50, "AP": measured.AP})
         print(rows[-1], file=sys.stderr)
     print(json.dumps({"split": "val", "rows": rows}, indent=1))
 
 
-def displace(pair: Image, shift: float | None) -> Image:
+def displace(pair: Image, off: float | None) -> Image:
     """The pair ``(H, W, 3)`` with its good picture moved, or without one."""
-    picture, reference = pair[:, :, 0], pair[:, :, 2]
-    if shift is None:
-        moved = picture
-    else:
-        matrix = np.array([[1, 0, shift], [0, 1, shift]], np.float32)
-        size = pair.shape[1], pair.shape[0]
-        moved = cv2.warpAffine(reference, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.dstack([picture, picture, moved])
+    picture, reference = pair[:, :, :1], pair[:, :, 2:]
+    return np.dstack([picture, picture, picture if off is None else shift(reference, off, off)])
 
 
 if __name__ == "__main__":
