@@ -52,6 +52,7 @@ def test_override_creates_missing_section() -> None:
         (["model.preset=xl"], "expected one of n, s"),
         (["training.batch_size=10", "training.accumulate=3"], "not a multiple"),
         (["augmentation.mosaic=1.5"], "augmentation.mosaic"),
+        (["model.paired=true", "model.channels=1"], "model.paired needs model.channels=3"),
         (["training.epochs=1", "training.epochs.deep=1"], "not a section"),
     ],
 )

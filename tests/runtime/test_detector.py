@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_boxes_come_in_pixels_of_the_source() -> None:
     found = Detector(BrightestQuarter()).detect(picture((128, 192)))
     assert found.labels.tolist() == [1]
     assert np.allclose(found.boxes_xyxy, [[96, 0, 192, 64]], atol=0.5)
+
+
+def test_a_model_of_pairs_refuses_a_picture_alone() -> None:
+    class OfPairs(BrightestQuarter):
+        spec = replace(SPEC, channels=3, paired=True)
+
+    detector = Detector(OfPairs())
+    with pytest.raises(ImageError, match="all its channels are equal, as in a grey picture"):
+        detector.detect(np.repeat(picture((64, 96)), 3, axis=2))
+    pair = np.dstack([picture((64, 96)), picture((64, 96)), np.zeros((64, 96, 1), np.uint8)])
+    assert len(detector.detect(pair)) == 1
 
 
 def test_order_is_kept_over_batches_and_pixel_types() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.random import Generator
 
 from sdgasnet.config.schema import AugmentationConfig
-from sdgasnet.training.photometric import STRIP_VALUES, blend, change_colours, match_depth, scale_hsv
+from sdgasnet.training.photometric import STRIP_VALUES, blend, change_colours, change_pair, match_depth, scale_hsv
 
 STILL = AugmentationConfig(hue=0, saturation=0, value=0)
 
@@ -41,6 +41,25 @@ def test_grey_stored_as_colour_changes_like_grey() -> None:
         change_colours(np.repeat(grey, 3, axis=2), config, rng()),
         np.repeat(change_colours(grey, config, rng()), 3, axis=2),
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_pair_stays_one_and_its_template_moves_a_little(dtype: type[np.generic]) -> None:
+    full = np.iinfo(dtype).max
+    pair = np.zeros((40, 60, 3), dtype)
+    pair[16:24, 26:34] = full // 4
+    config = AugmentationConfig(hue=0.5, saturation=0.5, value=0.5, template_shift=1.5)
+    value, right, down = rng().uniform(-1, 1, 3) * (0.5, 1.5, 1.5)
+    changed = change_pair(pair, config, rng())
+    assert changed.dtype == dtype
+    assert np.array_equal(changed[:, :, 0], changed[:, :, 1])
+    assert changed[20, 30].tolist() == pytest.approx([full // 4 * (1 + value)] * 3, abs=1)
+    rows, columns = np.mgrid[:40, :60]
+    template = changed[:, :, 2].astype(float)
+    center = [(template * axis).sum() / template.sum() for axis in (columns, rows)]
+    assert center == pytest.approx([29.5 + right, 19.5 + down], abs=0.1)
+    moved = change_pair(pair, config.model_copy(update={"value": 0.0}), rng())
+    assert np.array_equal(moved[:, :, 0], pair[:, :, 0])
 
 
 def test_strips_are_not_to_be_seen() -> None:

@@ -11,6 +11,7 @@ import typer
 from sdgasnet.cli.opening import PublicKeyOption
 from sdgasnet.cli.progress import say
 from sdgasnet.decision.rules_file import dump_rules, read_bytes
+from sdgasnet.imaging.template import describe_channels
 from sdgasnet.runtime.bundle import DECISION_NAME, open_bundle, require_place, sign_bundle, write_bundle
 from sdgasnet.runtime.drift import baseline_of
 
@@ -34,7 +35,7 @@ def info(bundle: BundlePath, public_key: PublicKeyOption = None) -> None:
     height, width = manifest.input.image_size
     lines = {
         "name": f"{manifest.name}, preset {manifest.preset}",
-        "pictures": f"{height}x{width}, {'grey' if manifest.input.channels == 1 else 'colour'}",
+        "pictures": f"{height}x{width}, {describe_channels(manifest.input.channels, manifest.input.paired)}",
         "classes": ", ".join(manifest.class_names),
         "graphs": ", ".join(
             f"{precision} (score threshold {graph.detection.score_threshold:g})"

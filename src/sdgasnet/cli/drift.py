@@ -20,7 +20,8 @@ from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.errors import ConfigError, DataError, ImageError
 from sdgasnet.evaluation.drift import fit_baseline
-from sdgasnet.imaging.image import Image, find_images, read_image
+from sdgasnet.imaging.image import Image, find_images
+from sdgasnet.imaging.template import read_input
 from sdgasnet.output import write_text
 from sdgasnet.runtime.bundle import open_bundle, require_place, write_bundle
 from sdgasnet.runtime.deployment import ANY_THREADS, open_session
@@ -178,7 +179,7 @@ def look(detector: Detector, files: Sequence[Path]) -> Iterator[tuple[Path, Imag
     def images() -> Iterator[Image]:
         for file in files:
             try:
-                waiting.append((file, read_image(file, detector.spec.channels)))
+                waiting.append((file, read_input(file, detector.spec.channels, detector.spec.paired)))
             except ImageError as error:
                 say(f"left out: {error}")
                 continue

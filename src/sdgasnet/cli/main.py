@@ -15,6 +15,7 @@ from sdgasnet.cli.calibrate import calibrate
 from sdgasnet.cli.data import data_app
 from sdgasnet.cli.data_fix import fix
 from sdgasnet.cli.data_leak import leak
+from sdgasnet.cli.data_pair import pair
 from sdgasnet.cli.data_plant import plant
 from sdgasnet.cli.data_suspect import suspect
 from sdgasnet.cli.data_tools import export_boxes, import_boxes
@@ -42,6 +43,7 @@ app = typer.Typer(
 bundle_app.command()(baseline)
 data_app.command()(synth)
 data_app.command()(plant)
+data_app.command()(pair)
 data_app.command()(fix)
 data_app.command()(leak)
 data_app.command()(suspect)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sdgasnet.cli.drift import describe_baseline
 from sdgasnet.cli.opening import model_digest
+from sdgasnet.imaging.template import describe_channels
 from sdgasnet.runtime.bundle import Bundle, is_bundle, open_bundle
 from sdgasnet.runtime.drift import baseline_of
 from sdgasnet.runtime.tuning import read_tuned
@@ -58,7 +59,7 @@ def _describe_model_file(path: Path) -> dict[str, str]:
     known = frozenset(model.image_hashes) - {""}
     return {
         "Network": f"preset {recipe.model.preset}, {height} x {width} pixels, "
-        f"{'grey' if recipe.model.channels == 1 else 'RGB'}",
+        f"{describe_channels(recipe.model.channels, recipe.model.paired)}",
         "Training": f"{model.epoch} epochs on {len(known) or 'unrecorded'} pictures, seed {recipe.training.seed}",
         "Parity": "it is the trained model itself",
         "Speed": "not measured: export it, then sdgasnet tune",

@@ -10,27 +10,31 @@ from functools import partial
 from glob import glob
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cv2
 import typer
 
 from sdgasnet.cli.background import BackgroundWriter
+from sdgasnet.cli.data_pair import PlaceOption
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.predict_files import DetectionFiles, Outcome
 from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.data.templates import Templates, find_templates
 from sdgasnet.decision.draw import draw_verdict
 from sdgasnet.decision.parts import PartTally
 from sdgasnet.decision.rules_file import read_rules
 from sdgasnet.decision.verdict import UNREADABLE, Verdict
 from sdgasnet.errors import ConfigError, ImageError, OutputError
 from sdgasnet.imaging.draw import draw_detections
-from sdgasnet.imaging.image import Image, find_images, read_image
+from sdgasnet.imaging.image import Image, find_images
+from sdgasnet.imaging.template import picture_of, read_input, read_pair
 from sdgasnet.output import write_bytes, write_text
 from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.deployment import ANY_THREADS
 from sdgasnet.runtime.detector import Detector, Inspection
 from sdgasnet.runtime.results import PARTS_CSV_HEADER, to_part_row, to_yolo
+from sdgasnet.runtime.session import ModelSpec
 
 EXIT_UNREADABLE, EXIT_NG = 1, 3
 SHOWN_NAMES = 10
@@ -78,6 +82,13 @@ def predict(
     fail_on_ng: Annotated[
         bool, typer.Option("--fail-on-ng", help="End with exit code 3 if a part is NG.")
     ] = False,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            "--template", help="Good picture of the same place, or a folder of them, for a model of pairs."
+        ),
+    ] = None,
+    place: PlaceOption = None,
 ) -> None:
     """Find defects in pictures; with rules, in the bundle or from --rules, also say OK or NG.
 
@@ -92,6 +103,7 @@ def predict(
     detector = open_detector(
         model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
     )
+    templates = _find_templates(template, place, detector)
     replaces = rules is not None and detector.spec.rules is not None
     if rules is not None:
         detector = detector.with_rules(read_rules(rules, detector.spec.class_names))
@@ -122,7 +134,7 @@ def predict(
         writers = DetectionFiles(stack, head, decided, as_json, as_csv, as_coco)
         with counting_bar("detecting") as advance:
             # Reading the next pictures and writing the last ones goes on beside the network.
-            read = partial(read_or_error, channels=detector.spec.channels)
+            read = partial(read_or_error, spec=detector.spec, templates=templates)
             reading = run_ahead(read, files, workers=1, most_waiting=READ_AHEAD)
             outcomes = inspect_readable(detector, reading, threshold)
             pictures = stack.enter_context(BackgroundWriter())
@@ -211,10 +223,25 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return [name if count[name] == 1 else name + file.suffix for file, name in zip(files, names, strict=True)]
 
 
-def read_or_error(file: Path, channels: Literal[1, 3]) -> Image | ImageError:
-    """The picture, or the error that kept it from being read."""
+def _find_templates(path: Path | None, place: str | None, detector: Detector) -> Templates | None:
+    if path is None:
+        if place is not None:
+            raise ConfigError("--place says which template belongs to a picture; give --template as well.")
+        return None
+    if not detector.spec.paired:
+        raise ConfigError(
+            f"--template is for models that see pictures beside their templates; {detector.spec.name} sees "
+            "pictures alone. Leave it out, or train one: sdgasnet data pair, then model.paired=true in the recipe."
+        )
+    return find_templates(path, place)
+
+
+def read_or_error(file: Path, spec: ModelSpec, templates: Templates | None) -> Image | ImageError:
+    """The picture as the model takes it, or the error that kept it from being read."""
     try:
-        return read_image(file, channels)
+        if templates is not None:
+            return read_pair(file, templates.of(file))
+        return read_input(file, spec.channels, spec.paired)
     except ImageError as error:
         return error
 
@@ -246,6 +273,7 @@ def draw_and_write(path: Path, image: Image, inspection: Inspection, detector: D
         OutputError: It can't be written.
     """
     names, rules = detector.spec.class_names, detector.spec.rules
+    image = picture_of(image, detector.spec.paired)
     if rules is None or inspection.verdict is None:
         drawn = draw_detections(image, inspection.detections, names)
     else:

@@ -34,6 +34,7 @@ from sdgasnet.evaluation.environment import describe_hardware, describe_versions
 from sdgasnet.evaluation.figures import require_plotting
 from sdgasnet.evaluation.guarantee import require_statistics
 from sdgasnet.evaluation.measure import detect_records
+from sdgasnet.imaging.template import shown_channels
 from sdgasnet.output import write_text
 from sdgasnet.runtime.bundle import digest
 from sdgasnet.runtime.deployment import ANY_THREADS
@@ -109,7 +110,8 @@ def report(
     }
     bad, every = int(made.parts.bad.sum()), len(made.parts)
     lead = f"{Path(spec.name).name} on {every} parts of {data.name}: {bad} bad, {every - bad} good"
-    page = build_decision_page(made, records, spec.channels, lead, describe_drift(model), facts)
+    shown = shown_channels(spec.channels, spec.paired)
+    page = build_decision_page(made, records, shown, lead, describe_drift(model), facts)
     write_text(out, page)
     if as_json is not None:
         write_text(as_json, json.dumps({"facts": facts, **made.to_json()}, ensure_ascii=False) + "\n")

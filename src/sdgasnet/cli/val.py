@@ -30,6 +30,7 @@ from sdgasnet.evaluation.measure import Measurement, measure
 from sdgasnet.evaluation.operating_point import OperatingCurve
 from sdgasnet.evaluation.plot_folder import write_plots
 from sdgasnet.evaluation.report import build_report
+from sdgasnet.imaging.template import shown_channels
 from sdgasnet.output import write_text
 from sdgasnet.runtime.deployment import ANY_THREADS
 from sdgasnet.runtime.detector import Detector
@@ -95,7 +96,8 @@ def val(
         say(f"results page: {html}")
     if plots is not None:
         metrics_file = run / "metrics.csv"
-        write_plots(plots, measurement, spec.channels, records, metrics_file if metrics_file.is_file() else None)
+        shown = shown_channels(spec.channels, spec.paired)
+        write_plots(plots, measurement, shown, records, metrics_file if metrics_file.is_file() else None)
         say(f"plots: {plots}")
     if as_json:
         print(json.dumps(document, indent=2))

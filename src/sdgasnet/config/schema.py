@@ -6,7 +6,7 @@ unknown one is an error that names it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,6 +53,8 @@ class ModelConfig(Section):
     """Height and width that the network sees, multiples of 32."""
     channels: Literal[1, 3] = 3
     """1 keeps grey pictures grey from file to network."""
+    paired: bool = False
+    """Pictures are pairs, a picture beside its template (`sdgasnet data pair`); needs channels=3."""
     backbone: Literal["lvt", "rep", "lite0"] = "lvt"
     backbone_widths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 64, 160, 256)
     backbone_depths: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (1, 1, 2, 2)
@@ -82,6 +84,12 @@ class ModelConfig(Section):
     """`both` trains a plain predictor of the distances beside the distribution, which is dropped for deployment;
     what a student learns with. A recipe that names a teacher has it."""
 
+    @model_validator(mode="after")
+    def _check_pairs_have_room(self) -> Self:
+        if self.paired and self.channels != 3:
+            raise ValueError("model.paired needs model.channels=3: the picture twice, and its template")
+        return self
+
 
 class AugmentationConfig(Section):
     """Random changes of the training pictures; geometric ones are one matrix a picture.
@@ -96,6 +104,9 @@ class AugmentationConfig(Section):
     """Share of the colour circle; saturation and value are relative changes."""
     saturation: Fraction = 0.664
     value: Fraction = 0.464
+    template_shift: NonNegativeFloat = 1.0
+    """Pixels of the canvas; the template of a pair is moved by up to so much, for registration is not exact. Of
+    pairs only the value changes, of picture and template alike."""
     rotate: Annotated[float, Field(ge=0.0, le=180.0)] = 0.373
     """Degrees, drawn from [-rotate, rotate]."""
     translate: Fraction = 0.1
@@ -343,7 +354,7 @@ class Recipe(Section):
     detection: DetectionConfig = DetectionConfig()
 
     @model_validator(mode="after")
-    def _check_batch_divides(self) -> Recipe:
+    def _check_batch_divides(self) -> Self:
         if self.training.batch_size % self.training.accumulate:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} is not a multiple of "

@@ -52,7 +52,7 @@ def build_decision_page(
     Args:
         report: What decisions do.
         records: Pictures that it is of.
-        channels: As the model reads them.
+        channels: As pictures are read for people.
         lead: The line below the title.
         drift: What the drift watch knows, by name; empty if there is none.
         facts: What was used: model, data, digests, versions.

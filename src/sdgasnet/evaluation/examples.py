@@ -39,7 +39,7 @@ def choose_examples(measurement: Measurement, channels: Channels, count: int) ->
 
     Args:
         measurement: Detections and labels.
-        channels: As the model reads them.
+        channels: As pictures are read for people.
         count: How many pictures at most.
 
     Returns:

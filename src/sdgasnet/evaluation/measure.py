@@ -20,7 +20,8 @@ from sdgasnet.evaluation.average_precision import (
 from sdgasnet.evaluation.confusion import compute_confusion
 from sdgasnet.evaluation.operating_point import OperatingCurve, compute_operating_curves
 from sdgasnet.imaging.detections import Detections
-from sdgasnet.imaging.image import Image, read_image
+from sdgasnet.imaging.image import Image
+from sdgasnet.imaging.template import read_input
 from sdgasnet.runtime.detector import Detector
 
 BATCH_SIZE = 8
@@ -132,7 +133,7 @@ def detect_records(
 
     def pictures() -> Iterator[Image]:
         for record in records:
-            yield read_image(record.path, detector.spec.channels)
+            yield read_input(record.path, detector.spec.channels, detector.spec.paired)
 
     found: list[Detections] = []
     for one in detector.detect_all(pictures(), BATCH_SIZE, detector.spec.detection.score_floor):

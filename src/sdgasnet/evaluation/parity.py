@@ -25,6 +25,7 @@ from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import ResizeMap
 from sdgasnet.imaging.image import Channels, Image, prepare_image, read_image
+from sdgasnet.imaging.template import as_input
 from sdgasnet.runtime.bundle import Bundle
 from sdgasnet.runtime.deployment import RUNTIMES, Deployment, Runtime, is_installed, open_session
 from sdgasnet.runtime.host import count_cores
@@ -124,7 +125,7 @@ def generate_samples(bundle: Bundle) -> list[Sample]:
 
     def surface(index: int, channels: Channels) -> Image:
         grey = generate_surface("mixed", bundle.manifest.input.image_size, SEED, index, good_share=0.1).image
-        return np.repeat(grey, channels, axis=2)
+        return as_input(grey, channels, bundle.manifest.input.paired)
 
     def golden(picture: Image, _: Channels) -> Image:
         return picture

@@ -27,7 +27,7 @@ def write_plots(
     Args:
         folder: Where to; it is made.
         measurement: What a model does on a split.
-        channels: As the model reads pictures.
+        channels: As pictures are read for people.
         labelled: Pictures whose labels ``labels.png`` shows.
         metrics_file: ``metrics.csv`` of the run; None leaves out ``losses.png``.
 

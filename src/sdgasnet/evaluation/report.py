@@ -22,6 +22,7 @@ from sdgasnet.evaluation.plots import (
     plot_confusion,
     read_metrics,
 )
+from sdgasnet.imaging.template import describe_channels, shown_channels
 from sdgasnet.runtime.session import ModelSpec
 
 EXAMPLES = 8
@@ -104,7 +105,7 @@ def _best(curve: OperatingCurve) -> tuple[str, str]:
 
 def _examples(measurement: Measurement, spec: ModelSpec) -> str:
     cards = []
-    for example in choose_examples(measurement, spec.channels, EXAMPLES):
+    for example in choose_examples(measurement, shown_channels(spec.channels, spec.paired), EXAMPLES):
         pair = "".join(
             f"<figure>{picture(pixels, f'{example.name}, {what}')}<figcaption>{what}</figcaption></figure>"
             for what, pixels in (("labelled", example.labelled), ("detected", example.detected))
@@ -142,7 +143,8 @@ def _measured_facts(document: Mapping[str, Any], spec: ModelSpec) -> dict[str, s
     return {
         "Model": str(document["model"]),
         "Data": f"{document['data']}, split '{document['split']}'",
-        "Input": f"{spec.image_size[0]} x {spec.image_size[1]} pixels, {'grey' if spec.channels == 1 else 'RGB'}",
+        "Input": f"{spec.image_size[0]} x {spec.image_size[1]} pixels, "
+        f"{describe_channels(spec.channels, spec.paired)}",
         "AP75": percent(document["AP75"], " %"),
         "AP by size": f"below 32 x 32 pixels {percent(document['AP_small'])}, up to 96 x 96 "
         f"{percent(document['AP_medium'])}, above {percent(document['AP_large'])}",

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sdgasnet.imaging.decode import decode_detections
-from sdgasnet.imaging.image import Image, prepare_image, read_image
+from sdgasnet.imaging.image import Image, prepare_image
+from sdgasnet.imaging.template import read_input
 from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.detector import Detector
 from sdgasnet.runtime.session import Session, run_all
@@ -47,7 +48,7 @@ def time_stages(
     raw = [(session.run(canvas), resize_map) for canvas, (_, resize_map) in zip(canvases, prepared, strict=True)]
     threshold = spec.detection.score_threshold
     stages: dict[str, Callable[[], dict[str, float]]] = {
-        "read": lambda: time_calls(lambda file: read_image(file, spec.channels), files, seconds),
+        "read": lambda: time_calls(lambda file: read_input(file, spec.channels, spec.paired), files, seconds),
         "prepare": lambda: time_calls(lambda image: prepare_image(image, spec.image_size), images, seconds),
         "network": lambda: time_calls(session.run, canvases, seconds),
         "boxes": lambda: time_calls(
@@ -58,7 +59,9 @@ def time_stages(
             seconds,
         ),
         "array": lambda: time_calls(detector.detect, images, seconds),
-        "file": lambda: time_calls(lambda file: detector.detect(read_image(file, spec.channels)), files, seconds),
+        "file": lambda: time_calls(
+            lambda file: detector.detect(read_input(file, spec.channels, spec.paired)), files, seconds
+        ),
     }
     for scope, measure in stages.items():
         if files or scope not in ("read", "file"):
@@ -84,12 +87,12 @@ def time_streams(
         Scope (``network``, ``array``, ``file`` as in :func:`time_stages`) and figures of each.
     """
     detector = Detector(session)
-    channels = session.spec.channels
-    canvases = [prepare_image(image, session.spec.image_size)[0][None] for image in images]
+    spec = session.spec
+    canvases = [prepare_image(image, spec.image_size)[0][None] for image in images]
     yield "network", count_results(run_all(session, cycle(canvases)), seconds)
     yield "array", count_results(detector.detect_all(cycle(images), batch_size=1), seconds)
     if files:
-        reading = run_ahead(lambda file: read_image(file, channels), cycle(files), 1, READ_AHEAD)
+        reading = run_ahead(lambda file: read_input(file, spec.channels, spec.paired), cycle(files), 1, READ_AHEAD)
         yield "file", count_results(detector.detect_all(reading, batch_size=1), seconds)
 
 

@@ -12,9 +12,11 @@ from typing import Any
 from sdgasnet.data.surfaces.synthesis import generate_surface
 from sdgasnet.errors import ModelError, SDGASNetError
 from sdgasnet.evaluation.speed import time_stages, time_streams
-from sdgasnet.imaging.image import Image, find_images, read_image
+from sdgasnet.imaging.image import Image, find_images
+from sdgasnet.imaging.template import as_input, read_input
 from sdgasnet.runtime.bundle import open_bundle
 from sdgasnet.runtime.deployment import Deployment, open_session
+from sdgasnet.runtime.session import ModelSpec
 
 MOST_PICTURES = 64
 """Of a folder; they are gone through again and again."""
@@ -66,9 +68,9 @@ def measure_here(task: SpeedTask) -> list[dict[str, Any]]:
     files = find_images(task.pictures)[:MOST_PICTURES] if task.pictures is not None else []
     if task.pictures is not None and not files:
         raise ModelError(f"{task.pictures} holds no pictures to measure with.")
-    channels, size = session.spec.channels, session.spec.image_size
-    images = [read_image(file, channels) for file in files] or generated_pictures(size, channels)
-    head = {"model": bundle.manifest.preset, "image_size": list(size), **asdict(task.deployment)}
+    spec = session.spec
+    images = [read_input(file, spec.channels, spec.paired) for file in files] or generated_pictures(spec)
+    head = {"model": bundle.manifest.preset, "image_size": list(spec.image_size), **asdict(task.deployment)}
     if task.deployment.streams > 1:
         return [
             {**head, "batch": 1, "scope": scope, **figures}
@@ -80,10 +82,10 @@ def measure_here(task: SpeedTask) -> list[dict[str, Any]]:
     ]
 
 
-def generated_pictures(size: tuple[int, int], channels: int) -> list[Image]:
+def generated_pictures(spec: ModelSpec) -> list[Image]:
     """Some generated pictures of the size of the canvas."""
-    grey = [generate_surface("mixed", size, seed=1, index=index, good_share=0.1).image for index in range(8)]
-    return [image.repeat(channels, axis=2) for image in grey]
+    grey = (generate_surface("mixed", spec.image_size, seed=1, index=index, good_share=0.1) for index in range(8))
+    return [as_input(made.image, spec.channels, spec.paired) for made in grey]
 
 
 def main() -> None:

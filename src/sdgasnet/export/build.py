@@ -12,6 +12,7 @@ from sdgasnet.evaluation.parity_report import ParityReport
 from sdgasnet.export.onnx import export_onnx
 from sdgasnet.export.reference import build_reference, reference_pictures
 from sdgasnet.imaging.image import LETTERBOX_GREY
+from sdgasnet.imaging.template import describe_channels
 from sdgasnet.models.checkpoint import ModelFile, build_network
 from sdgasnet.models.deploy import deploy
 from sdgasnet.models.session import TorchSession
@@ -34,7 +35,7 @@ def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Man
         The manifest, not yet with digests, and name -> content.
     """
     config = model.recipe.model
-    spec = InputSpec(image_size=config.image_size, channels=config.channels, bits=bits)
+    spec = InputSpec(image_size=config.image_size, channels=config.channels, bits=bits, paired=config.paired)
     manifest = Manifest(
         name=name,
         preset=config.preset,
@@ -50,7 +51,7 @@ def build_bundle(model: ModelFile, name: str, bits: Literal[8, 16]) -> tuple[Man
     files = {
         GRAPH_NAME: export_onnx(deploy(build_network(model)), spec),
         CARD_NAME: write_card(manifest).encode(),
-        **build_reference(TorchSession(model, name), reference_pictures(config.channels)),
+        **build_reference(TorchSession(model, name), reference_pictures(config.channels, config.paired)),
     }
     if model.image_hashes:
         files[TRAINING_NAME] = list_digests(model.image_hashes)
@@ -86,7 +87,7 @@ def write_card(manifest: Manifest) -> str:
     figures = (
         ", ".join(f"{name} {value:.3f}" for name, value in manifest.training.metrics.items()) or "not measured"
     )
-    colour = "grey" if manifest.input.channels == 1 else "RGB"
+    colour = describe_channels(manifest.input.channels, manifest.input.paired)
     return f"""# {manifest.name}
 
 SD-GASNet, preset `{manifest.preset}`, {manifest.precision}. Finds: {", ".join(manifest.class_names)}.

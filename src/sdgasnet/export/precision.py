@@ -14,7 +14,8 @@ from sdgasnet.errors import DataError
 from sdgasnet.evaluation.measure import detect_records, measure
 from sdgasnet.export.half import halve
 from sdgasnet.export.quantize import Quantiser, quantize_until, refit_threshold
-from sdgasnet.imaging.image import prepare_image, read_image
+from sdgasnet.imaging.image import prepare_image
+from sdgasnet.imaging.template import read_input
 from sdgasnet.runtime.bundle import FLOAT_GRAPH_NAME, GRAPH_NAME, Bundle
 from sdgasnet.runtime.canvas_depth import fit_canvases
 from sdgasnet.runtime.deployment import RUNTIMES, Deployment, Runtime, is_installed, open_session
@@ -96,7 +97,8 @@ def quantize_bundle(
     spec = bundle.spec("fp32")
     canvases = [
         fit_canvases(
-            prepare_image(read_image(one.path, spec.channels), spec.image_size)[0][None], bundle.manifest.input
+            prepare_image(read_input(one.path, spec.channels, spec.paired), spec.image_size)[0][None],
+            bundle.manifest.input,
         )
         for one in calibration.pictures
     ]

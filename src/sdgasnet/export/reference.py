@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sdgasnet.data.surfaces.synthesis import generate_surface
 from sdgasnet.evaluation.golden import REFERENCE_FOLDER
 from sdgasnet.imaging.decode import decode_detections
-from sdgasnet.imaging.image import Image, prepare_image
+from sdgasnet.imaging.image import Channels, Image, prepare_image
+from sdgasnet.imaging.template import as_input
 from sdgasnet.runtime.results import to_objects
 from sdgasnet.runtime.session import Session
 
@@ -23,12 +24,12 @@ SIZES = ((200, 200), (120, 300), (333, 217))
 """Square, wide and tall, so that the letterbox is seen on all sides."""
 
 
-def reference_pictures(channels: int) -> list[Image]:
+def reference_pictures(channels: Channels, paired: bool) -> list[Image]:
     """Generated pictures ``(H, W, C)`` uint8 of different shapes."""
     pictures = []
     for index, (surface, size) in enumerate(zip(SURFACES, SIZES, strict=True)):
         grey = generate_surface(surface, size, seed=2025, index=index, good_share=0.0).image  # type: ignore[arg-type]
-        pictures.append(np.repeat(grey, channels, axis=2))
+        pictures.append(as_input(grey, channels, paired))
     return pictures
 
 

@@ -55,7 +55,14 @@ class TorchSession:
             self._captured = {}
             keep_weights_in(self._graph, self._arithmetic)
         config = model.recipe.model
-        self._spec = ModelSpec(model.class_names, config.image_size, config.channels, model.recipe.detection, name)
+        self._spec = ModelSpec(
+            model.class_names,
+            config.image_size,
+            config.channels,
+            model.recipe.detection,
+            name,
+            paired=config.paired,
+        )
 
     @property
     def spec(self) -> ModelSpec:

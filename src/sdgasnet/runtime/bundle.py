@@ -104,7 +104,9 @@ class Bundle:
         taken = self.manifest.input
         detection = self.manifest.graphs[precision].detection
         names = self.manifest.class_names
-        return ModelSpec(names, taken.image_size, taken.channels, detection, str(self.path), self.rules)
+        return ModelSpec(
+            names, taken.image_size, taken.channels, detection, str(self.path), self.rules, taken.paired
+        )
 
 
 def is_bundle(path: Path) -> bool:

@@ -18,6 +18,7 @@ from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import ResizeMap
 from sdgasnet.imaging.image import Image, prepare_image
+from sdgasnet.imaging.template import require_pair
 from sdgasnet.runtime.session import Canvases, ModelSpec, Session, run_all
 
 
@@ -91,7 +92,8 @@ class Detector:
         """Detections in one picture.
 
         Args:
-            image: ``(H, W, C)`` uint8 or uint16, C as ``spec.channels``.
+            image: ``(H, W, C)`` uint8 or uint16, C as ``spec.channels``; of a model of pairs as
+                :func:`~sdgasnet.imaging.template.pair_with_template` gives them.
             score_threshold: Lowest score; None takes the model's own.
 
         Returns:
@@ -213,4 +215,6 @@ class Detector:
                 f"The model expects pictures (H, W, {channels}) of uint8 or uint16; "
                 f"found {image.shape} of {image.dtype}. read_image(path, {channels}) gives what it expects."
             )
+        if self.spec.paired:
+            require_pair(image, "The picture")
         return prepare_image(image, self.spec.image_size)

@@ -29,6 +29,8 @@ class InputSpec(_Part):
     image_size: ImageSize
     channels: Literal[1, 3]
     bits: Literal[8, 16]
+    paired: bool = False
+    """Channels are picture, picture, and the template registered onto it."""
     batch: Literal["any"] = "any"
 
 

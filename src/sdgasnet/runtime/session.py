@@ -27,6 +27,7 @@ class ModelSpec:
         detection: Thresholds and limits that the model was made with.
         name: How the model is called in outputs.
         rules: What makes a picture NG; None if it was not decided.
+        paired: Whether pictures are pairs, see :mod:`sdgasnet.imaging.template`.
     """
 
     class_names: tuple[str, ...]
@@ -35,6 +36,7 @@ class ModelSpec:
     detection: DetectionConfig
     name: str
     rules: DecisionRules | None = None
+    paired: bool = False
 
 
 class RawOutputs(NamedTuple):

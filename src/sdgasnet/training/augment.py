@@ -23,7 +23,7 @@ from sdgasnet.training.affine import (
     translation,
     warp_onto,
 )
-from sdgasnet.training.photometric import blend, change_colours, match_depth
+from sdgasnet.training.photometric import blend, change_colours, change_pair, match_depth
 
 MIXUP_SHAPE = 32.0
 """Both parameters of mixup's beta distribution: blends near one half, as detectors use it [O]."""
@@ -73,11 +73,12 @@ def augment(
     image_size: tuple[int, int],
     rng: Generator,
     compose: bool,
+    paired: bool = False,
 ) -> Sample:
     """One random sample.
 
     Order of work: mosaic of four pictures (or one picture), affine change in the same interpolation,
-    photometric change, mixup with a second sample of the same kind.
+    photometric change (of pairs also a movement of the template), mixup with a second sample of the same kind.
 
     Args:
         index: The picture that the sample is about.
@@ -87,13 +88,14 @@ def augment(
         image_size: (height, width) of the canvas.
         rng: The sample's own source of randomness.
         compose: Whether mosaic and mixup may be used.
+        paired: Whether pictures are pairs, see :mod:`sdgasnet.imaging.template`.
 
     Returns:
         The sample.
     """
-    sample = _draw(index, load, count, config, image_size, rng, compose)
+    sample = _draw(index, load, count, config, image_size, rng, compose, paired)
     if compose and rng.random() < config.mixup:
-        partner = _draw(int(rng.integers(count)), load, count, config, image_size, rng, compose)
+        partner = _draw(int(rng.integers(count)), load, count, config, image_size, rng, compose, paired)
         sample = mix(sample, partner, rng.beta(MIXUP_SHAPE, MIXUP_SHAPE))
     return sample
 
@@ -106,6 +108,7 @@ def _draw(
     image_size: tuple[int, int],
     rng: Generator,
     compose: bool,
+    paired: bool,
 ) -> Sample:
     if compose and rng.random() < config.mosaic:
         sources = [load(index), *(load(int(i)) for i in rng.integers(count, size=3))]
@@ -114,6 +117,8 @@ def _draw(
         sources = [load(index)]
         placements = [letterbox_matrix(ResizeMap.letterbox(sources[0].image.shape[:2], image_size))]
     sample = place(sources, placements, random_affine(config, rng, image_size), image_size)
+    if paired:
+        return sample._replace(image=change_pair(sample.image, config, rng))
     return sample._replace(image=change_colours(sample.image, config, rng))
 
 

@@ -130,6 +130,7 @@ def require_comparable(model: ModelFile, student: ModelConfig, class_names: tupl
     compared = {
         "class names": (list(model.class_names), list(class_names)),
         "model.channels": (teacher.channels, student.channels),
+        "model.paired": (teacher.paired, student.paired),
         "model.reg_max": (teacher.reg_max, student.reg_max),
     }
     for name, (theirs, ours) in compared.items():

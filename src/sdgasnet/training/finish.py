@@ -16,6 +16,7 @@ from sdgasnet.evaluation.detections_file import write_detections
 from sdgasnet.evaluation.measure import Measurement, measure
 from sdgasnet.evaluation.plot_folder import write_plots
 from sdgasnet.evaluation.revision import describe_commit
+from sdgasnet.imaging.template import shown_channels
 from sdgasnet.models.checkpoint import ModelFile, read_document
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.detector import Detector
@@ -65,7 +66,8 @@ def finish_run(
         }
     )
     labelled = require_split(index, recipe.data.train_split)
-    write_plots(run.plots, measurement, recipe.model.channels, labelled, run.metrics_file)
+    shown = shown_channels(recipe.model.channels, recipe.model.paired)
+    write_plots(run.plots, measurement, shown, labelled, run.metrics_file)
     return measurement
 
 

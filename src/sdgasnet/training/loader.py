@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from sdgasnet.config.schema import Recipe
 from sdgasnet.data.records import ImageRecord
 from sdgasnet.errors import ImageError, TrainingError
-from sdgasnet.imaging.image import Image, read_image
+from sdgasnet.imaging.image import Image
+from sdgasnet.imaging.template import read_input
 from sdgasnet.losses.assignment import Targets
 from sdgasnet.training.augment import Sample, Source, augment, load_source
 from sdgasnet.training.photometric import match_depth
@@ -90,21 +91,25 @@ class TrainingSet(Dataset[Sample]):
         if not compose and augmentation.plain_geometry == "still":
             augmentation = augmentation.model_copy(update=STILL)
         rng = np.random.default_rng([training.seed, epoch, index, SAMPLE_STREAM])
-        return augment(index, self.source, len(self), augmentation, self._recipe.model.image_size, rng, compose)
+        model = self._recipe.model
+        return augment(index, self.source, len(self), augmentation, model.image_size, rng, compose, model.paired)
 
     def source(self, index: int) -> Source:
         """Picture and objects of one index, from memory if the picture is kept there."""
         record = self._records[index]
         kept = index < len(self._kept)
-        image = self._kept[index] if kept else read_image(record.path, self._recipe.model.channels)
+        image = self._kept[index] if kept else self._read(record)
         return load_source(record, image)
+
+    def _read(self, record: ImageRecord) -> Image:
+        return read_input(record.path, self._recipe.model.channels, self._recipe.model.paired)
 
     def _read_ahead(self, progress: Callable[[int], None]) -> list[Image]:
         """The first pictures, as many as may be kept; loader processes share them, for none is written to."""
         room = self._recipe.training.cache_mebibytes * 2**20
         kept: list[Image] = []
         for record in self._records if room else ():
-            image = read_image(record.path, self._recipe.model.channels)
+            image = self._read(record)
             room -= image.nbytes
             if room < 0:
                 break

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdgasnet.config.schema import AugmentationConfig
 from sdgasnet.imaging.image import Image, full_scale
+from sdgasnet.imaging.template import TEMPLATE
 
 FULL_TURN = 360.0
 """Hue of OpenCV's floating-point HSV, in degrees."""
@@ -41,6 +42,25 @@ def change_colours(image: Image, config: AugmentationConfig, rng: Generator) -> 
         else:
             pixels = scale_hsv(strip, hue, 1 + saturation, 1 + value)
         changed[top : top + rows] = np.rint(pixels, out=pixels)
+    return changed
+
+
+def change_pair(image: Image, config: AugmentationConfig, rng: Generator) -> Image:
+    """Scale the value of a pair at random, picture and template alike, and move the template a little.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 or uint16, as from :func:`~sdgasnet.imaging.template.pair_with_template`.
+        config: Largest changes.
+        rng: Source of randomness; always gives three numbers.
+
+    Returns:
+        A pair of the same shape and type.
+    """
+    value, right, down = rng.uniform(-1, 1, 3) * (config.value, config.template_shift, config.template_shift)
+    changed = np.asarray(cv2.addWeighted(image, 1 + value, image, 0.0, 0.0), image.dtype)
+    template = np.ascontiguousarray(changed[:, :, TEMPLATE])
+    matrix, size = np.array([[1, 0, right], [0, 1, down]], np.float32), template.shape[::-1]
+    changed[:, :, TEMPLATE] = cv2.warpAffine(template, matrix, size, borderMode=cv2.BORDER_REPLICATE)
     return changed
 
 
