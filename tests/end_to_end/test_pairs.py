@@ -100,10 +100,11 @@ def test_a_picture_alone_is_never_ok(line: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "is no pair" in done.stderr
     assert ",OK," not in (line / "parts.csv").read_text()
-    done = run(line, "val", "board.sdg", "planted", torch_free=True)
-    assert done.returncode == 2
-    assert "is no pair" in done.stderr
-    assert "Traceback" not in done.stderr
+    for verb in ("val", "parity"):
+        done = run(line, verb, "board.sdg", "planted", torch_free=True)
+        assert done.returncode == 2, done.stderr
+        assert "is no pair" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_picture_of_a_place_without_template_is_never_ok(line: Path) -> None:

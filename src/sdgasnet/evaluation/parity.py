@@ -25,7 +25,7 @@ from sdgasnet.imaging.decode import decode_detections
 from sdgasnet.imaging.detections import Detections
 from sdgasnet.imaging.geometry import ResizeMap
 from sdgasnet.imaging.image import Channels, Image, prepare_image, read_image
-from sdgasnet.imaging.template import as_input
+from sdgasnet.imaging.template import as_input, require_pair
 from sdgasnet.runtime.bundle import Bundle
 from sdgasnet.runtime.deployment import RUNTIMES, Deployment, Runtime, is_installed, open_session
 from sdgasnet.runtime.host import count_cores
@@ -185,7 +185,10 @@ def _compare(
     lacking = {way: reason for way in ways if (reason := find_obstacle(way))}
     runners = {way: _open(bundle, way) for way in ways if way not in lacking}
     for number, sample in enumerate(samples, start=1):
-        canvas, resize_map = prepare_image(sample.read(reference.spec.channels), reference.spec.image_size)
+        picture = sample.read(reference.spec.channels)
+        if reference.spec.paired:
+            require_pair(picture, f"Picture {sample.name}")
+        canvas, resize_map = prepare_image(picture, reference.spec.image_size)
         expected = base.run(canvas, resize_map)
         for way, runner in runners.items():
             if isinstance(runner, _Runner):
