@@ -143,3 +143,25 @@ def test_a_set_of_pictures_alone_is_refused_before_the_first_step(line: Path) ->
     done = run(line, "train", "--data", "pairs", "model.paired=true", "model.channels=1")
     assert done.returncode == 2
     assert "model.paired needs model.channels=3" in done.stderr
+
+
+def test_the_drift_watch_takes_templates_and_knows_pictures_of_the_training(line: Path) -> None:
+    (line / "fresh").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        board = cv2.imread(str(line / "good" / f"place{number % 6}.png"), cv2.IMREAD_GRAYSCALE)
+        seen = np.roll(board, int(rng.integers(-4, 5)), axis=1) + rng.normal(0, 3, board.shape)
+        cv2.imwrite(str(line / "fresh" / f"place{number % 6}_{number}.png"), seen.clip(0, 255).astype(np.uint8))
+    with_templates = ("--template", "good")
+    done = run(line, "bundle", "baseline", "board.sdg", "fresh", "-o", "watched.sdg", *with_templates)
+    assert done.returncode == 0, done.stderr
+    done = run(line, "drift", "watched.sdg", "fresh", "--json", *with_templates, torch_free=True)
+    assert done.returncode in (0, 3), done.stderr
+    assert json.loads(done.stdout)["pictures"] == 50
+    done = run(line, "drift", "watched.sdg", "fresh", "--json", torch_free=True)
+    assert "left out: Picture" in done.stderr
+    trained = ("planted/images/train", *with_templates, "-o", "wrong.sdg")
+    done = run(line, "bundle", "baseline", "board.sdg", *trained)
+    assert done.returncode == 2
+    assert "were in the training" in done.stderr
+    assert not (line / "wrong.sdg").exists()

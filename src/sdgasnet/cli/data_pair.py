@@ -9,18 +9,10 @@ import typer
 
 from sdgasnet.cli.data import DEFAULT_FORMAT, FormatOption
 from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.cli.templates import PlaceOption
 from sdgasnet.data.index import load_dataset
 from sdgasnet.data.templates import find_templates, write_pairs
 from sdgasnet.data.write import describe_loss, require_new
-
-PlaceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--place",
-        help="Regular expression; its first group, in file names without suffix, is the place that a picture or "
-        "template shows. Default: a template's name is how the names of its pictures begin.",
-    ),
-]
 
 
 def pair(

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from sdgasnet.cli.judged_pictures import refuse_training_pictures
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption
 from sdgasnet.cli.progress import counting_bar, say
+from sdgasnet.cli.templates import PlaceOption, TemplateOption, open_templates, read_picture
 from sdgasnet.config.schema import DriftConfig
 from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.records import ImageRecord
+from sdgasnet.data.templates import Templates, pair_hashes
 from sdgasnet.errors import ConfigError, DataError, ImageError
 from sdgasnet.evaluation.drift import fit_baseline
 from sdgasnet.imaging.image import Image, find_images
-from sdgasnet.imaging.template import read_input
+from sdgasnet.imaging.template import picture_of
 from sdgasnet.output import write_text
 from sdgasnet.runtime.bundle import open_bundle, require_place, write_bundle
 from sdgasnet.runtime.deployment import ANY_THREADS, open_session
@@ -57,6 +59,8 @@ def baseline(
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = ANY_THREADS,
     public_key: PublicKeyOption = None,
+    template: TemplateOption = None,
+    place: PlaceOption = None,
 ) -> None:
     """Write a bundle that knows how pictures should look, for sdgasnet drift.
 
@@ -66,15 +70,17 @@ def baseline(
     opened = open_bundle(bundle, public_key)
     require_place(out)
     files = list_pictures(pictures)
+    templates = open_templates(template, place, opened.spec("fp32"))
     records = [ImageRecord(file, str(file), ()) for file in files]
-    refuse_training_pictures(bundle, records, image_hashes(records))
+    hashes = image_hashes(records) if templates is None else pair_hashes(files, templates)
+    refuse_training_pictures(bundle, records, hashes)
     deployment = choose_deployment(opened, "throughput", runtime, precision, threads)
     detector = Detector(open_session(opened, deployment))
     threshold = detector.spec.detection.score_threshold
     values: list[NDArray[np.float64]] = []
     embeddings: list[NDArray[np.float32]] = []
     with counting_bar("looking") as advance:
-        for _, image, seen in look(detector, files):
+        for _, image, seen in look(detector, files, templates):
             values.append(measure_picture(image, seen, threshold, None))
             embeddings.append(seen.embedding)
             advance(len(values), len(files))
@@ -98,6 +104,8 @@ def drift(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
     threads: ThreadsOption = ANY_THREADS,
     public_key: PublicKeyOption = None,
+    template: TemplateOption = None,
+    place: PlaceOption = None,
 ) -> None:
     """Say which statistic of the pictures left its band, and since when. Ends with 3 if one did.
 
@@ -113,6 +121,7 @@ def drift(
         )
     watch = DriftWatch(known, None if state is None else _read_state(state))
     files = list_pictures(pictures)
+    templates = open_templates(template, place, opened.spec("fp32"))
     deployment = choose_deployment(opened, "throughput", known.runtime, known.precision, threads)
     detector = Detector(open_session(opened, deployment))
     threshold = detector.spec.detection.score_threshold
@@ -120,7 +129,7 @@ def drift(
     alarms: list[Alarm] = []
     taken: list[Path] = []
     with counting_bar("looking") as advance:
-        for file, image, seen in look(detector, files):
+        for file, image, seen in look(detector, files, templates):
             taken.append(file)
             alarms += watch.update(image, seen, threshold)
             advance(len(taken), len(files))
@@ -172,21 +181,27 @@ def list_pictures(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def look(detector: Detector, files: Sequence[Path]) -> Iterator[tuple[Path, Image, Inspection]]:
-    """Every picture with what was found in it, in their order; one that can't be read is told of and left out."""
+def look(
+    detector: Detector, files: Sequence[Path], templates: Templates | None
+) -> Iterator[tuple[Path, Image, Inspection]]:
+    """Every picture, without its template, with what was found in it, in their order.
+
+    One that can't be read is told of and left out.
+    """
     waiting: deque[tuple[Path, Image]] = deque()
 
     def images() -> Iterator[Image]:
         for file in files:
             try:
-                waiting.append((file, read_input(file, detector.spec.channels, detector.spec.paired)))
+                waiting.append((file, read_picture(file, detector.spec, templates)))
             except ImageError as error:
                 say(f"left out: {error}")
                 continue
             yield waiting[-1][1]
 
     for seen in detector.inspect_all(images(), BATCH_SIZE):
-        yield (*waiting.popleft(), seen)
+        file, image = waiting.popleft()
+        yield file, picture_of(image, detector.spec.paired), seen
 
 
 def _as_json(alarms: Sequence[Alarm], files: Sequence[Path], first: int, watch: DriftWatch) -> dict[str, object]:

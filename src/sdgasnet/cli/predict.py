@@ -16,11 +16,11 @@ import cv2
 import typer
 
 from sdgasnet.cli.background import BackgroundWriter
-from sdgasnet.cli.data_pair import PlaceOption
 from sdgasnet.cli.opening import PrecisionOption, PublicKeyOption, RuntimeOption, ThreadsOption, open_detector
 from sdgasnet.cli.predict_files import DetectionFiles, Outcome
 from sdgasnet.cli.progress import counting_bar, say
-from sdgasnet.data.templates import Templates, find_templates
+from sdgasnet.cli.templates import PlaceOption, TemplateOption, open_templates, read_picture
+from sdgasnet.data.templates import Templates
 from sdgasnet.decision.draw import draw_verdict
 from sdgasnet.decision.parts import PartTally
 from sdgasnet.decision.rules_file import read_rules
@@ -28,7 +28,7 @@ from sdgasnet.decision.verdict import UNREADABLE, Verdict
 from sdgasnet.errors import ConfigError, ImageError, OutputError
 from sdgasnet.imaging.draw import draw_detections
 from sdgasnet.imaging.image import Image, find_images
-from sdgasnet.imaging.template import picture_of, read_input, read_pair
+from sdgasnet.imaging.template import picture_of
 from sdgasnet.output import write_bytes, write_text
 from sdgasnet.runtime.ahead import run_ahead
 from sdgasnet.runtime.deployment import ANY_THREADS
@@ -82,12 +82,7 @@ def predict(
     fail_on_ng: Annotated[
         bool, typer.Option("--fail-on-ng", help="End with exit code 3 if a part is NG.")
     ] = False,
-    template: Annotated[
-        Path | None,
-        typer.Option(
-            "--template", help="Good picture of the same place, or a folder of them, for a model of pairs."
-        ),
-    ] = None,
+    template: TemplateOption = None,
     place: PlaceOption = None,
 ) -> None:
     """Find defects in pictures; with rules, in the bundle or from --rules, also say OK or NG.
@@ -103,7 +98,7 @@ def predict(
     detector = open_detector(
         model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
     )
-    templates = _find_templates(template, place, detector)
+    templates = open_templates(template, place, detector.spec)
     replaces = rules is not None and detector.spec.rules is not None
     if rules is not None:
         detector = detector.with_rules(read_rules(rules, detector.spec.class_names))
@@ -223,25 +218,10 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return [name if count[name] == 1 else name + file.suffix for file, name in zip(files, names, strict=True)]
 
 
-def _find_templates(path: Path | None, place: str | None, detector: Detector) -> Templates | None:
-    if path is None:
-        if place is not None:
-            raise ConfigError("--place says which template belongs to a picture; give --template as well.")
-        return None
-    if not detector.spec.paired:
-        raise ConfigError(
-            f"--template is for models that see pictures beside their templates; {detector.spec.name} sees "
-            "pictures alone. Leave it out, or train one: sdgasnet data pair, then model.paired=true in the recipe."
-        )
-    return find_templates(path, place)
-
-
 def read_or_error(file: Path, spec: ModelSpec, templates: Templates | None) -> Image | ImageError:
     """The picture as the model takes it, or the error that kept it from being read."""
     try:
-        if templates is not None:
-            return read_pair(file, templates.of(file))
-        return read_input(file, spec.channels, spec.paired)
+        return read_picture(file, spec, templates)
     except ImageError as error:
         return error
 

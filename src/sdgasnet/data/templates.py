@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -199,9 +200,28 @@ def write_pair(file: Path, pair: Image) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(cv2.imencode(".png", pair[:, :, ::-1])[1].tobytes())
+        file.write_bytes(encode_pair(pair))
     except OSError as error:
         raise OutputError(f"{file} can't be written: {error.strerror}. Free space.") from None
+
+
+def encode_pair(pair: Image) -> bytes:
+    """The PNG file of a pair."""
+    return cv2.imencode(".png", pair[:, :, ::-1])[1].tobytes()
+
+
+def pair_hashes(files: Sequence[Path], templates: Templates) -> list[str]:
+    """SHA-256, hexadecimal, of the files that pairs would be stored in; empty where there is no pair.
+
+    So pictures are known again of which pairs were trained on, as long as OpenCV is the same.
+    """
+    hashes = []
+    for file in files:
+        try:
+            hashes.append(hashlib.sha256(encode_pair(read_pair(file, templates.of(file)))).hexdigest())
+        except ImageError:
+            hashes.append("")
+    return hashes
 
 
 def _require_enough(
