@@ -138,9 +138,19 @@ def test_a_pattern_says_which_part_of_a_name_is_the_place(tmp_path: Path) -> Non
 
 def test_the_longest_name_counts_and_a_file_is_for_all() -> None:
     known = Templates({"a": Path("a.png"), "a1": Path("a1.png")})
-    assert [known.of(Path(name)).name for name in ("a1_x.png", "a_x.png", "a.png")] == ["a1.png", "a.png", "a.png"]
+    pictures = [Path("line", name) for name in ("a1_x.png", "a_x.png", "a.png")]
+    assert [known.of(picture).name for picture in pictures] == ["a1.png", "a.png", "a.png"]
     with pytest.raises(ImageError, match="its name begins with none of the 2 names"):
         known.of(Path("b.png"))
+    with pytest.raises(ImageError, match="its name begins with none"):
+        known.of(Path("a12.png"))
+
+
+def test_no_picture_is_its_own_template(good: Path) -> None:
+    for templates in (find_templates(good), find_templates(good / "place0.png")):
+        with pytest.raises(ImageError, match="its own template"):
+            templates.of(good / ".." / "good" / "place0.png")
+        assert templates.of(good / "elsewhere" / "place0.png") == good / "place0.png"
 
 
 def test_a_folder_that_is_not_there_and_a_pattern_for_one_file(good: Path) -> None:

@@ -46,10 +46,17 @@ class Templates:
             >>> known.of(Path("line/left_2_0815.png")).name
             'left_2.png'
         """
-        if self.single is not None:
-            return self.single
+        template = self.single or self._of_place(picture)
+        if template.resolve() == picture.resolve():
+            raise ImageError(
+                f"Picture {picture} would be its own template, and whatever is on it would be good. Keep them "
+                "in a folder of their own."
+            )
+        return template
+
+    def _of_place(self, picture: Path) -> Path:
         if self.pattern is None:
-            found = max((name for name in self.by_place if picture.stem.startswith(name)), key=len, default=None)
+            found = max((name for name in self.by_place if begins_with(picture.stem, name)), key=len, default=None)
         else:
             found = find_place(self.pattern, picture.stem)
         template = None if found is None else self.by_place.get(found)
@@ -82,6 +89,16 @@ class Pairing:
     counts: Mapping[str, tuple[int, int]]
     without: tuple[str, ...]
     unfit: tuple[str, ...]
+
+
+def begins_with(name: str, place: str) -> bool:
+    """Whether a name is that of a place, or goes on behind it with something else than a letter or digit.
+
+    Examples:
+        >>> begins_with("left1_0815", "left1"), begins_with("left10", "left1")
+        (True, False)
+    """
+    return name.startswith(place) and not name[len(place) : len(place) + 1].isalnum()
 
 
 def find_templates(path: Path, pattern: str | None = None) -> Templates:
