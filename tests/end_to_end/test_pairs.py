@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 from sdgasnet.data.surfaces.synthesis import generate_surface
 
+PLANTED = "planted/images/train/place0_planted1.png"
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from sdgasnet.cli.main import main; main()"
 
 
@@ -82,7 +83,9 @@ def test_pictures_and_templates_at_the_line_are_the_pairs_that_were_made(line: P
         arguments = (*sources, "--json", f"{name}.json", "--out", name, "--score-threshold", "0.001")
         done = run(line, "predict", "board.sdg", *arguments, torch_free=True)
         assert done.returncode == 0, done.stderr
-        pictures = json.loads((line / f"{name}.json").read_text())["pictures"]
+        document = json.loads((line / f"{name}.json").read_text())
+        assert document.get("templates") == ("good" if name == "joined" else None)
+        pictures = document["pictures"]
         outputs.append({Path(one["file"]).stem: one["detections"] for one in pictures})
     assert outputs[0] == outputs[1]
     assert any(outputs[0].values())
@@ -126,6 +129,10 @@ def test_a_picture_of_a_place_without_template_is_never_ok(line: Path) -> None:
         (("steel", "planted/images/val", "--template", "good"), "sees pictures alone"),
         (("board.sdg", "planted/images/val", "--place", "(.)"), "give --template as well"),
         (("board.sdg", "planted/images/val", "--template", "nowhere"), "nowhere does not exist"),
+        (
+            ("board.sdg", "good/place0.png", "--template", "planted/images", "--json", PLANTED),
+            "would be overwritten",
+        ),
     ],
 )
 def test_what_does_not_go_together(line: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -92,13 +92,14 @@ def predict(
     """
     files = find_sources(sources, out)
     names = unique_names(files)
-    refuse_overwriting(
-        files, [out / f"{name}.png" for name in names if images], (as_json, as_csv, as_coco, as_parts)
-    )
+    outputs = [*(out / f"{name}.png" for name in names if images), as_json, as_csv, as_coco, as_parts]
+    refuse_overwriting(files, outputs)
     detector = open_detector(
         model, "throughput" if len(files) > 1 else "latency", runtime, precision, threads, public_key
     )
     templates = open_templates(template, place, detector.spec)
+    if templates is not None:
+        refuse_overwriting(templates.files, outputs)
     replaces = rules is not None and detector.spec.rules is not None
     if rules is not None:
         detector = detector.with_rules(read_rules(rules, detector.spec.class_names))
@@ -120,6 +121,8 @@ def predict(
         "score_threshold": threshold,
         "score_threshold_overridden": score_threshold is not None,
     }
+    if templates is not None:
+        head |= {"templates": str(template), "place": place}
     if decided is not None:
         head["rules"] = decided.model_dump(mode="json")
         head["rules_from"] = detector.spec.name if rules is None else str(rules)
@@ -179,14 +182,14 @@ def find_sources(sources: Sequence[str], out: Path) -> list[Path]:
     return list(files)
 
 
-def refuse_overwriting(files: Sequence[Path], pictures: Sequence[Path], others: Sequence[Path | None]) -> None:
+def refuse_overwriting(files: Sequence[Path], outputs: Sequence[Path | None]) -> None:
     """Stop before anything is written where an output would replace a picture that is read.
 
     Raises:
         OutputError: It would.
     """
     sources = {file.resolve() for file in files}
-    for path in (*pictures, *others):
+    for path in outputs:
         if path is not None and path.resolve() in sources:
             raise OutputError(
                 f"{path} is one of the pictures to read; it would be overwritten. Choose another --out."

@@ -35,6 +35,11 @@ class Templates:
     pattern: str | None = None
     single: Path | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return list(self.by_place.values()) if self.single is None else [self.single]
+
     def of(self, picture: Path) -> Path:
         """The template of a picture.
 
