@@ -30,11 +30,14 @@ def teacher(index: DatasetIndex, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return run / "last.pt"
 
 
-def student_recipe(teacher: Path, model: dict[str, Any] | None = None, **distillation: Any) -> Recipe:
+def student_recipe(teacher: Path | list[str], model: dict[str, Any] | None = None, **distillation: Any) -> Recipe:
     values = tiny_recipe(precision="fp32").model_dump(mode="json")
     del values["model"]["box_predictors"]
     values["model"].update(model or {})
-    values["distillation"] = {"teacher": str(teacher), **distillation}
+    values["distillation"] = {
+        "teacher": teacher if isinstance(teacher, list) else str(teacher),
+        **distillation,
+    }
     return build_recipe(values)
 
 
@@ -130,6 +133,31 @@ def test_one_class_and_a_larger_teacher(index: DatasetIndex, tmp_path: Path) -> 
     fit(recipe, one, tmp_path / "student", False, progress)
     assert progress.rows[0]["distillation"] > 0
     assert "from another network" in notes[0]
+
+
+def test_several_teachers_teach_their_mean(index: DatasetIndex, teacher: Path, tmp_path: Path) -> None:
+    model = read_model(teacher)
+    torch.manual_seed(1)
+    shifted = {
+        name: value + 0.1 * torch.randn_like(value) if "predictor" in name else value
+        for name, value in model.weights.items()
+    }
+    write_model(replace(model, weights=shifted), tmp_path / "other.pt")
+    named = [str(teacher), str(tmp_path / "other.pt")]
+    images = normalise(batch(index, student_recipe(teacher))[0])
+    one, other = (load_teacher(student_recipe(Path(name)), index.class_names)[0](images) for name in named)
+    recipe = student_recipe(named, {"box_predictors": "distribution"}, kind="bernoulli")
+    both, described = load_teacher(recipe, index.class_names)
+    said = both(images)
+    mean = (one.class_logits.sigmoid() + other.class_logits.sigmoid()) / 2
+    torch.testing.assert_close(said.class_logits.sigmoid(), mean)
+    mean = (one.box_logits.softmax(-1) + other.box_logits.softmax(-1)) / 2
+    torch.testing.assert_close(said.box_logits.softmax(-1), mean)
+    assert "other.pt" in described
+    fit(recipe, index, tmp_path / "student", False, Silence())
+    assert read_model(tmp_path / "student").recipe.distillation.teacher == tuple(named)
+    with pytest.raises(ModelError, match=r"nowhere\.pt"):
+        load_teacher(student_recipe([str(teacher), "nowhere.pt"]), index.class_names)
 
 
 def test_self_distillation_is_named_so_and_kind_none_asks_no_teacher(

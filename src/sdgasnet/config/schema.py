@@ -151,8 +151,9 @@ class DistillationConfig(Section):
         docs/method.md section 5 [A]; what makes the KL loss "enhanced" is our reading [O].
     """
 
-    teacher: str | None = None
-    """Run folder or model file of the teacher; None trains without one."""
+    teacher: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Run folder or model file of the teacher; a list of several teaches what they say on average; None trains
+    without one."""
     kind: Literal["none", "plain", "enhanced", "symmetric", "bernoulli"] = "enhanced"
     """`plain`: KL of the classes alone, at temperature 1 and of constant weight; `enhanced`: KL of classes and box
     distributions with the values below; `symmetric`: the same with the mean of both directions of the KL;

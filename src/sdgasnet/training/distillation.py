@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sdgasnet.config.schema import ModelConfig, Recipe
 from sdgasnet.errors import TrainingError
@@ -35,7 +36,7 @@ class DistillationObjective:
     Args:
         recipe: Weights and structure; ``distillation.kind`` is not ``none``.
         reduce_normaliser: See :class:`~sdgasnet.losses.detection.DetectionLoss`.
-        teacher: A frozen network, from :func:`load_teacher`.
+        teacher: What teaches, from :func:`load_teacher`.
         precision: Context that the teacher runs in, as the student does.
 
     Source:
@@ -46,7 +47,7 @@ class DistillationObjective:
         self,
         recipe: Recipe,
         reduce_normaliser: Callable[[Tensor], Tensor],
-        teacher: Network,
+        teacher: nn.Module,
         precision: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         self._loss = DetectionLoss(recipe.loss, recipe.model.reg_max, reduce_normaliser)
@@ -93,8 +94,30 @@ class DistillationObjective:
         return classes + self._recipe.loss.distribution_weight * config.distribution_weight * boxes
 
 
-def load_teacher(recipe: Recipe, class_names: tuple[str, ...]) -> tuple[Network, str]:
-    """The teacher that a recipe names, frozen and with fused branches.
+class Ensemble(nn.Module):
+    """Several networks as one: the means of their scores and of their distributions, as logits.
+
+    Args:
+        networks: Of the same classes, points and ``reg_max``.
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> HeadOutputs:
+        """``(B, C, H, W)`` to the outputs at all points; the embedding is that of the first network."""
+        said: list[HeadOutputs] = [network(images) for network in self.networks]
+        scores = torch.stack([outputs.class_logits.float() for outputs in said])
+        # log(mean p / (1 - mean p)), without leaving the logarithms.
+        class_logits = F.logsigmoid(scores).logsumexp(0) - F.logsigmoid(-scores).logsumexp(0)
+        boxes = [outputs.box_logits for outputs in said if outputs.box_logits is not None]
+        box_logits = torch.stack([logits.float().log_softmax(-1) for logits in boxes]).logsumexp(0)
+        return HeadOutputs(class_logits, box_logits, said[0].embedding)
+
+
+def load_teacher(recipe: Recipe, class_names: tuple[str, ...]) -> tuple[nn.Module, str]:
+    """The teacher that a recipe names, or all of them as one; frozen and with fused branches.
 
     Args:
         recipe: The student's.
@@ -104,11 +127,19 @@ def load_teacher(recipe: Recipe, class_names: tuple[str, ...]) -> tuple[Network,
         The network, and a line that says what kind of teaching it is.
 
     Raises:
-        ModelError: The file is missing or damaged.
+        ModelError: A file is missing or damaged.
         TrainingError: Teacher and student don't speak of the same things.
     """
-    assert recipe.distillation.teacher is not None
-    path = Path(recipe.distillation.teacher)
+    named = recipe.distillation.teacher
+    assert named is not None
+    if isinstance(named, str):
+        network, described = _load_one(Path(named), recipe, class_names)
+        return network, f"teacher: {described}"
+    networks, described_each = zip(*(_load_one(Path(name), recipe, class_names) for name in named), strict=True)
+    return Ensemble(networks), f"teachers, their mean: {', '.join(described_each)}"
+
+
+def _load_one(path: Path, recipe: Recipe, class_names: tuple[str, ...]) -> tuple[Network, str]:
     model = read_model(path)
     require_comparable(model, recipe.model, class_names, path)
     teacher = build_network(model).eval()
@@ -117,7 +148,7 @@ def load_teacher(recipe: Recipe, class_names: tuple[str, ...]) -> tuple[Network,
         kind = "self-distillation"
     else:
         kind = f"distillation from another network, preset {model.recipe.model.preset}"
-    return teacher.requires_grad_(False), f"teacher: {path} after {model.epoch} epochs ({kind})"
+    return teacher.requires_grad_(False), f"{path} after {model.epoch} epochs ({kind})"
 
 
 def require_comparable(model: ModelFile, student: ModelConfig, class_names: tuple[str, ...], path: Path) -> None:
