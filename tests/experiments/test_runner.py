@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sdgasnet.config.loading import dump_recipe
+from sdgasnet.config.loading import build_recipe, dump_recipe
 from sdgasnet.errors import ConfigError
 from sdgasnet.experiments.plan import PlannedRun, plan_runs
 from sdgasnet.experiments.progress import estimate_seconds, find_differences, read_state
@@ -143,12 +143,19 @@ def test_another_recipe_than_that_of_the_run(experiment) -> None:
 
 
 def test_runs_that_were_moved_are_the_same(experiment, tmp_path: Path) -> None:
-    teacher = "distillation.teacher={runs}/a-{seed}/last.pt"
-    plan, folders = experiment(seeds=[0], variants=[{"name": "a"}, {"name": "b", "overrides": [teacher]}])
+    teacher = "{runs}/a-{seed}/last.pt"
+    named = [f"distillation.teacher={teacher}"]
+    several = [f"distillation.teacher=[{teacher},{teacher}]"]
+    variants = [{"name": "a"}, {"name": "b", "overrides": named}, {"name": "c", "overrides": several}]
+    plan, folders = experiment(seeds=[0], variants=variants)
     run_experiment(plan_runs(plan, folders), 1, None, print, Fake())
     folders.runs.rename(tmp_path / "moved")
     runs = plan_runs(plan, type(folders)(folders.experiment, tmp_path / "moved", folders.recipe, folders.data))
-    assert find_differences(runs[1], runs[1].recipe(), tmp_path / "moved") == {}
+    for run in runs[1:]:
+        assert find_differences(run, run.recipe(), tmp_path / "moved") == {}
+    other = runs[1].recipe().model_dump(mode="json")
+    other["distillation"]["teacher"] = [f"{tmp_path}/moved/a-0/last.pt"]
+    assert "distillation.teacher" in find_differences(runs[2], build_recipe(other), tmp_path / "moved")
 
 
 def test_what_a_run_reads_must_be_there(experiment) -> None:

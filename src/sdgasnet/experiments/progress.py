@@ -124,6 +124,10 @@ def estimate_seconds(runs: Sequence[PlannedRun], epochs: Mapping[str, int], para
 
 
 def _same_file_of_a_run(there: Any, here: Any, runs_folder: Path) -> bool:
+    if isinstance(there, list) and isinstance(here, list):
+        return len(there) == len(here) and all(
+            _same_file_of_a_run(*pair, runs_folder) for pair in zip(there, here, strict=True)
+        )
     if not isinstance(there, str) or not isinstance(here, str) or not here.startswith(f"{runs_folder}/"):
         return False
     return there.endswith(here.removeprefix(str(runs_folder)))
