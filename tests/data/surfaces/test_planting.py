@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sdgasnet.data.surfaces.planting import (
+    LEAST_PIECE,
     PLANTED_DEFECTS,
     Planting,
     Tone,
@@ -20,6 +21,7 @@ from sdgasnet.data.surfaces.planting import (
 from sdgasnet.errors import DataError
 
 TONES = 10, 240
+SPECK = 10
 ALL = {kind: label for label, kind in enumerate(PLANTED_DEFECTS)}
 
 
@@ -31,9 +33,11 @@ def board(dtype: type[np.generic] = np.uint8) -> NDArray[Any]:
     return image
 
 
-def count_parts(image: NDArray[Any], dark: bool) -> int:
+def count_parts(image: NDArray[Any], dark: bool, least: int = 1) -> int:
+    """Connected parts of one tone that have at least so many pixels."""
     mask = (image[:, :, 0] < 125) == dark
-    return int(cv2.connectedComponents(mask.astype(np.uint8))[0]) - 1
+    areas = cv2.connectedComponentsWithStats(mask.astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    return int((areas >= least).sum())
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -57,6 +61,7 @@ def test_each_kind_does_to_the_board_what_its_name_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sdgasnet.data.surfaces.planting.HATCHED_SHARE", 0.0)
+    monkeypatch.setattr("sdgasnet.data.surfaces.planting.NOTCH_SHARE", 1.0)
     good = board()
     planting = Planting({kind: 5}, "dark", margin=0)
     picture, defects = plant_defects(good, 1, TONES, planting, np.random.default_rng(seed))
@@ -65,12 +70,46 @@ def test_each_kind_does_to_the_board_what_its_name_says(
     left, _, right, _ = defects[0].box_xyxy
     at_border = left == 0 or right == 160
     more_copper, more_ground = (
-        count_parts(picture, True) - copper_parts,
-        count_parts(picture, False) - ground_parts,
+        count_parts(picture, True, SPECK) - copper_parts,
+        count_parts(picture, False, SPECK) - ground_parts,
     )
     assert -(kind == "open" and at_border) <= more_copper <= 2 * (kind in ("open", "pin_hole"))
     assert -(kind == "short" and at_border) <= more_ground <= 2 * (kind in ("short", "spurious_copper"))
     assert ((picture < 125).sum() > (good < 125).sum()) == copper_grows
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("kind", ["mouse_bite", "spur"])
+def test_bites_along_the_edge_part_and_join_nothing(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bite may leave specks, a spur may enclose ground; no trace is parted, no two are joined."""
+    monkeypatch.setattr("sdgasnet.data.surfaces.planting.NOTCH_SHARE", 0.0)
+    planting = Planting({kind: 0}, "dark", 0)
+    picture, defects = plant_defects(board(), 1, TONES, planting, np.random.default_rng(seed))
+    assert len(defects) == 1
+    traces = count_parts(picture, dark=True, least=LEAST_PIECE)
+    assert traces == 3 if kind == "mouse_bite" else traces >= 3
+    assert count_parts(picture, dark=False, least=LEAST_PIECE) >= 4
+
+
+def test_bites_are_as_wide_along_the_edge_as_strokes_that_open_a_trace() -> None:
+    """Or their size would tell them apart, and not what they do."""
+    widths = {"mouse_bite": np.zeros(80), "open": np.zeros(80)}
+    for kind, found in widths.items():
+        for seed in range(80):
+            planting = Planting({kind: 0}, "dark", 0)
+            _, (defect,) = plant_defects(board(), 1, TONES, planting, np.random.default_rng(seed))
+            found[seed] = defect.box_xyxy[2] - defect.box_xyxy[0]
+    assert np.quantile(widths["mouse_bite"], 0.9) >= np.quantile(widths["open"], 0.9)
+    assert np.quantile(widths["mouse_bite"], 0.2) <= np.quantile(widths["open"], 0.5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thin_traces_stay_whole_under_bites(seed: int) -> None:
+    thin: NDArray[Any] = np.full((96, 160, 1), TONES[1], np.uint8)
+    for top in (20, 40, 60):
+        thin[top : top + 7] = TONES[0]
+    picture, _ = plant_defects(thin, 3, TONES, Planting({"mouse_bite": 0}, "dark", 2), np.random.default_rng(seed))
+    assert count_parts(picture, dark=True, least=LEAST_PIECE) == 3
 
 
 def test_no_short_is_drawn_across_a_drill_hole() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import cv2
@@ -32,7 +33,19 @@ SHORTEST_CUT, WIDEST_CUT = 4, 72
 WIDEST_HOLE = 60
 """Ground that copper encloses, and that is no larger either way, is a drill hole; pixels."""
 CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 12.0)
+WEAR_LENGTHS, WEAR_DEPTHS, PEN_WIDTHS = (10.0, 60.0), (3.0, 12.0), (2.0, 3.5)
 """Pixels, drawn evenly in their logarithm: as on boards that are seen at about 50 pixels a millimetre."""
+BRISTLE_DISTANCES = (2.0, 8.0)
+"""Between thin strokes side by side, pixels."""
+NOTCH_SHARE = 0.4
+"""Of the bites; the others run along the edge. Were all narrow, a network would tell a bite from an open, a spur
+from a short, by its size, and not by whether something is parted or joined."""
+LEAST_PIECE = 40
+"""Pixels of a part that is cut off, from which on a bite would be an open."""
+NEAR = 6
+"""Half of the distance, pixels, up to which pieces belong to one bite."""
+SURROUNDINGS = 12
+"""Pixels around a bite in which it may part and join nothing."""
 HATCHED_SHARE = 0.3
 """Of the strokes: thin ones side by side instead of one broad one."""
 SMALLEST_AREA = 12
@@ -194,23 +207,58 @@ def bridge(rng: Generator, region: Region) -> Mask | None:
 
 
 def bite(rng: Generator, region: Region) -> Mask | None:
-    """A stroke from the edge inwards that ends before the other edge: a mouse bite, or a spur of the other."""
+    """A piece taken from the edge that parts and joins nothing: a mouse bite, or a spur of the other tone."""
     is_edge = (region.depth > 0) & (region.depth <= 1.5)
     for _ in range(ATTEMPTS):
         start = _pick(rng, is_edge)
         inwards = None if start is None else _inwards(region, start, rng.uniform(-0.6, 0.6))
         if start is None or inwards is None:
             continue
-        depth, width = _draw_size(rng, BITE_DEPTHS), _draw_size(rng, BITE_WIDTHS)
-        if not _is_inside(region, start + inwards * (depth + width / 2 + 4)):
-            continue
-        stroke = draw_stroke(rng, region.inside.shape, start - inwards, start + inwards * depth, width)
-        around = cv2.dilate(stroke.astype(np.uint8), np.ones((5, 5))) > 0
-        ys, xs = np.nonzero(around & ~region.inside)
-        touches_other_edge = ((np.stack([xs, ys], axis=1) - start) @ inwards > depth / 2 + 2).any()
-        if not touches_other_edge:
-            return stroke & region.inside
+        draw = draw_notch if rng.random() < NOTCH_SHARE else WORN_EDGES[rng.integers(len(WORN_EDGES))]
+        changed = draw(rng, region.inside.shape, start, inwards) & region.inside
+        if changed.any() and _is_one_spot(changed) and _leaves_whole(region.inside, changed):
+            return changed
     return None
+
+
+def draw_notch(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
+    """A stroke from the edge inwards."""
+    depth, width = _draw_size(rng, BITE_DEPTHS), _draw_size(rng, BITE_WIDTHS)
+    return draw_stroke(rng, size, start - inwards, start + inwards * depth, width)
+
+
+def draw_wear(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
+    """A stroke along the edge, or thin ones beside each other."""
+    along = _turned(inwards, np.pi / 2) * _draw_size(rng, WEAR_LENGTHS) / 2
+    return draw_stroke(rng, size, start - along, start + along, 2 * _draw_size(rng, WEAR_DEPTHS))
+
+
+def draw_scrawl(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
+    """A thin line to and fro along the edge."""
+    reach = _turned(inwards, np.pi / 2) * _draw_size(rng, WEAR_LENGTHS) / 2, inwards * _draw_size(rng, WEAR_DEPTHS)
+    count = int(rng.integers(3, 9))
+    along, across = np.sort(rng.uniform(-1, 1, count)) + rng.normal(0, 0.2, count), rng.uniform(-0.2, 1, count)
+    corners = start + along[:, None] * reach[0] + across[:, None] * reach[1]
+    canvas = np.zeros(size, np.uint8)
+    for first, second in pairwise((start, *corners)):
+        _paint(rng, canvas, first, second, _draw_size(rng, PEN_WIDTHS))
+    return canvas > 0
+
+
+def draw_bristles(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
+    """Thin strokes side by side across the edge, on a narrow part across both of its edges."""
+    depth, along = _draw_size(rng, BITE_DEPTHS), _turned(inwards, np.pi / 2)
+    places = np.cumsum(rng.uniform(*BRISTLE_DISTANCES, int(rng.integers(2, 9))))
+    canvas = np.zeros(size, np.uint8)
+    for place in places - places.mean():
+        foot, lean = start + place * along, _turned(inwards, rng.uniform(-0.6, 0.6))
+        outside, inside = rng.uniform(0, 1.5) * depth * lean, rng.uniform(0.3, 1) * depth * lean
+        _paint(rng, canvas, foot - outside, foot + inside, _draw_size(rng, PEN_WIDTHS))
+    return canvas > 0
+
+
+WORN_EDGES = (draw_wear, draw_scrawl, draw_bristles)
+"""Bites that run along the edge, equally often."""
 
 
 def island(rng: Generator, region: Region) -> Mask | None:
@@ -283,6 +331,31 @@ def _paint(rng: Generator, canvas: NDArray[np.uint8], start: Point, end: Point, 
         cv2.circle(canvas, (x, y), round(4 * radius), 1, cv2.FILLED, shift=2)
 
 
+def _is_one_spot(changed: Mask) -> bool:
+    """Whether no piece lies so far from the others that it would be labelled by itself."""
+    near = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
+    return cv2.connectedComponents(cv2.dilate(changed.astype(np.uint8), near))[0] == 2
+
+
+def _leaves_whole(inside: Mask, changed: Mask) -> bool:
+    """Whether a region that loses some pixels, and two around each, has the parts that it had.
+
+    Looked at near the change alone: what is joined far away is two different traces here.
+    """
+    left, top, right, bottom = _hull(changed, SURROUNDINGS, inside.shape[1], inside.shape[0])
+    near, lost = inside[top:bottom, left:right], changed[top:bottom, left:right]
+    lost = cv2.dilate(lost.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    _, others = cv2.connectedComponents((~near).astype(np.uint8), connectivity=4)
+    touched = set(others[lost & ~near].tolist())
+    return len(touched) == 1 and _count_pieces(near & ~lost) == _count_pieces(near)
+
+
+def _count_pieces(mask: Mask) -> int:
+    """Connected parts of at least :data:`LEAST_PIECE` pixels."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    return int((stats[1:, cv2.CC_STAT_AREA] >= LEAST_PIECE).sum())
+
+
 def _pick(rng: Generator, allowed: Mask) -> Point | None:
     """A pixel at random, as (x, y)."""
     places = np.flatnonzero(allowed)
@@ -290,13 +363,6 @@ def _pick(rng: Generator, allowed: Mask) -> Point | None:
         return None
     y, x = divmod(int(places[rng.integers(len(places))]), allowed.shape[1])
     return np.array([x, y], np.float64)
-
-
-def _is_inside(region: Region, point: Point) -> bool:
-    """Whether a point lies in the picture and in the region."""
-    height, width = region.inside.shape
-    x, y = int(point[0]), int(point[1])
-    return 0 <= x < width and 0 <= y < height and bool(region.inside[y, x])
 
 
 def _inwards(region: Region, edge: Point, turn: float) -> Point | None:
