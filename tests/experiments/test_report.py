@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,27 @@ def test_data_elsewhere_gives_the_interval(experiment, surfaces: Path) -> None:
         path.write_text(path.read_text().replace(str(surfaces), "nowhere"))
     write_report(plan, folders)
     assert results_of(folders)["variants"][1]["against_baseline"]["AP"]["low"] is not None
+
+
+@pytest.mark.parametrize("labels_differ", [False, True])
+def test_sets_with_other_training_pictures_give_the_interval_where_val_is_the_same(
+    experiment, surfaces: Path, tmp_path: Path, labels_differ: bool
+) -> None:
+    more = shutil.copytree(surfaces, tmp_path / "more")
+    extra = next((more / "images" / "train").iterdir())
+    shutil.copy(extra, extra.with_stem("extra"))
+    shutil.copy(more / "labels" / "train" / f"{extra.stem}.txt", more / "labels" / "train" / "extra.txt")
+    if labels_differ:
+        labels = next(file for file in sorted((more / "labels" / "val").iterdir()) if file.stat().st_size)
+        labels.write_text("\n".join([*labels.read_text().splitlines(), "0 0.5 0.5 0.25 0.25"]) + "\n")
+    variants = [{"name": "a"}, {"name": "b", "overrides": [f"data.path={more}"]}]
+    plan, folders = experiment(data=str(surfaces), variants=variants)
+    train_by_hand(plan, folders, {"a": 0.5})
+    train_by_hand(plan, replace(folders, data=str(more)), {"b": 3.0})
+    assert load_dataset(more).content_hash != load_dataset(surfaces).content_hash
+    write_report(plan, folders)
+    compared = results_of(folders)["variants"][1]["against_baseline"]
+    assert (compared["AP"]["low"] is None) == labels_differ
 
 
 def test_files_that_are_refused(experiment, surfaces: Path) -> None:

@@ -21,6 +21,10 @@ from sdgasnet.evaluation.bootstrap import (
 )
 from sdgasnet.evaluation.detections_file import read_detections
 
+LabelledNames = tuple[tuple[str, tuple[tuple[str, tuple[float, ...]], ...]], ...]
+"""Names of pictures, classes and boxes in them: where they are the same, runs have pairs, whatever they were
+trained on."""
+
 
 class Comparison:
     """Resampled figures of runs; each data set is read and each run resampled once.
@@ -32,7 +36,7 @@ class Comparison:
     def __init__(self, data: str | None) -> None:
         self._data = data
         self._sets: dict[tuple[str, str], DatasetIndex] = {}
-        self._samples: dict[Path, tuple[str, SampledPrecision]] = {}
+        self._samples: dict[Path, tuple[LabelledNames, SampledPrecision]] = {}
 
     def intervals(self, pairs: Sequence[tuple[Path, Path]]) -> dict[str, Interval | None]:
         """Intervals of the mean differences of AP and AP50.
@@ -59,13 +63,13 @@ class Comparison:
             ),
         }
 
-    def _sample(self, path: Path) -> tuple[str, SampledPrecision]:
+    def _sample(self, path: Path) -> tuple[LabelledNames, SampledPrecision]:
         """What pictures a run was measured on, and its figures on the resamples of them."""
         if path not in self._samples:
             self._samples[path] = self._compute(path)
         return self._samples[path]
 
-    def _compute(self, path: Path) -> tuple[str, SampledPrecision]:
+    def _compute(self, path: Path) -> tuple[LabelledNames, SampledPrecision]:
         found = read_detections(path / "detections.json")
         result: dict[str, Any] = json.loads((path / "result.json").read_text(encoding="utf-8"))
         recipe = load_recipe(path / "recipe.yaml")
@@ -81,7 +85,11 @@ class Comparison:
             len(found.class_names),
         )
         sampled = sample_average_precision(classes, draw_pictures(len(records)))
-        return f"{index.content_hash} {result['split']}", sampled
+        names = found.class_names
+        labelled = (
+            (one.name, tuple((names[thing.label], thing.box_xyxy) for thing in one.objects)) for one in records
+        )
+        return tuple(labelled), sampled
 
     def _find_data(self, path: Path, recorded: str, form: Any, content_hash: object) -> DatasetIndex:
         """The data set of a run, where it is the same as when the run was measured."""
