@@ -176,6 +176,20 @@ def test_several_defects_lie_apart_and_all_kinds_come() -> None:
     assert labels == set(ALL.values())
 
 
+def test_no_seam_is_left_where_a_soft_edge_was() -> None:
+    """The half of a soft edge that lies beyond the stroke would show where the edge of the good board was."""
+    soft = cv2.GaussianBlur(board(), (5, 5), 0)[:, :, None]
+    for seed in range(20):
+        planting = Planting({"open": 0}, "dark", 0)
+        picture, _ = plant_defects(soft, 1, TONES, planting, np.random.default_rng(seed))
+        changed = (picture != soft) & (soft < sum(TONES) / 2)
+        near = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & (
+            soft[:, :, 0] >= 125
+        )
+        assert near.any()
+        assert (picture[near] == TONES[1]).all()
+
+
 def test_sixteen_bits_stay_sixteen_bits() -> None:
     deep = board(np.uint16) * np.uint16(257)
     tones = (TONES[0] * 257, TONES[1] * 257)

@@ -114,14 +114,16 @@ def plant_defects(
         kind = kinds[rng.integers(len(kinds))]
         draw, is_of_copper = PLANTED_DEFECTS[kind]
         is_dark = is_of_copper == (planting.copper == "dark")
-        changed = draw(rng, find_region(grey, tones, is_dark))
+        region = find_region(grey, tones, is_dark)
+        changed = draw(rng, region)
         if changed is None or changed.sum() < SMALLEST_AREA:
             continue
         left, top, right, bottom = _hull(changed, planting.margin, width, height)
         if taken[top:bottom, left:right].any():
             continue
         taken[top:bottom, left:right] = True
-        grey[changed] = tones[1] if is_dark else tones[0]
+        # With what a soft edge has beyond the stroke, or a seam would show where the edge was.
+        grey[changed | (_around(changed) & ~region.inside)] = tones[1] if is_dark else tones[0]
         box = (float(left), float(top), float(right), float(bottom))
         objects.append(ObjectRecord(planting.labels[kind], box))
     return grey[:, :, None], tuple(objects)
@@ -344,10 +346,15 @@ def _leaves_whole(inside: Mask, changed: Mask) -> bool:
     """
     left, top, right, bottom = _hull(changed, SURROUNDINGS, inside.shape[1], inside.shape[0])
     near, lost = inside[top:bottom, left:right], changed[top:bottom, left:right]
-    lost = cv2.dilate(lost.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    lost = _around(lost)
     _, others = cv2.connectedComponents((~near).astype(np.uint8), connectivity=4)
     touched = set(others[lost & ~near].tolist())
     return len(touched) == 1 and _count_pieces(near & ~lost) == _count_pieces(near)
+
+
+def _around(mask: Mask) -> Mask:
+    """The mask, and two pixels around it."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def _count_pieces(mask: Mask) -> int:
