@@ -60,7 +60,7 @@ def test_each_kind_does_to_the_board_what_its_name_says(
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sdgasnet.data.surfaces.planting.HATCHED_SHARE", 0.0)
+    monkeypatch.setattr("sdgasnet.data.surfaces.strokes.HATCHED_SHARE", 0.0)
     monkeypatch.setattr("sdgasnet.data.surfaces.planting.NOTCH_SHARE", 1.0)
     good = board()
     planting = Planting({kind: 5}, "dark", margin=0)
@@ -129,7 +129,7 @@ def test_no_short_is_drawn_across_a_drill_hole() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_hatchings_open_and_bridge_too(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may leave specks, but no way across."""
-    monkeypatch.setattr("sdgasnet.data.surfaces.planting.HATCHED_SHARE", 1.0)
+    monkeypatch.setattr("sdgasnet.data.surfaces.strokes.HATCHED_SHARE", 1.0)
     rng = np.random.default_rng(seed)
     opened, _ = plant_defects(board(), 1, TONES, Planting({"open": 0}, "dark", 0), rng)
     assert count_parts(opened, dark=True) >= 4

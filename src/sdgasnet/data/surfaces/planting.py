@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import cv2
@@ -13,11 +12,18 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from sdgasnet.data.records import ObjectRecord
+from sdgasnet.data.surfaces.shapes import turned
+from sdgasnet.data.surfaces.strokes import (
+    WORN_EDGES,
+    Mask,
+    Point,
+    draw_notch,
+    draw_size,
+    draw_stroke,
+)
 from sdgasnet.errors import DataError
 from sdgasnet.imaging.image import Image
 
-Mask = NDArray[np.bool_]
-Point = NDArray[np.float64]
 Tone = Literal["dark", "light"]
 
 LEAST_CONTRAST = 0.25
@@ -32,11 +38,8 @@ SHORTEST_CUT, WIDEST_CUT = 4, 72
 """Length of the way from edge to edge that is cut or bridged, pixels."""
 WIDEST_HOLE = 60
 """Ground that copper encloses, and that is no larger either way, is a drill hole; pixels."""
-CUT_WIDTHS, BITE_DEPTHS, BITE_WIDTHS, ISLAND_RADII = (4.0, 16.0), (5.0, 16.0), (4.0, 12.0), (2.5, 12.0)
-WEAR_LENGTHS, WEAR_DEPTHS, PEN_WIDTHS = (10.0, 60.0), (3.0, 12.0), (2.0, 3.5)
+CUT_WIDTHS, ISLAND_RADII = (4.0, 16.0), (2.5, 12.0)
 """Pixels, drawn evenly in their logarithm: as on boards that are seen at about 50 pixels a millimetre."""
-BRISTLE_DISTANCES = (2.0, 8.0)
-"""Between thin strokes side by side, pixels."""
 NOTCH_SHARE = 0.4
 """Of the bites; the others run along the edge. Were all narrow, a network would tell a bite from an open, a spur
 from a short, by its size, and not by whether something is parted or joined."""
@@ -46,8 +49,6 @@ NEAR = 6
 """Half of the distance, pixels, up to which pieces belong to one bite."""
 SURROUNDINGS = 12
 """Pixels around a bite in which it may part and join nothing."""
-HATCHED_SHARE = 0.3
-"""Of the strokes: thin ones side by side instead of one broad one."""
 SMALLEST_AREA = 12
 """Changed pixels below which nobody would call it a defect."""
 ATTEMPTS = 20
@@ -189,7 +190,7 @@ def cut_through(rng: Generator, region: Region) -> Mask | None:
         leaves = np.flatnonzero(~region.inside[path[:, 1], path[:, 0]])
         if len(leaves) and leaves[0] >= SHORTEST_CUT:
             end = start + inwards * (leaves[0] + 2)
-            stroke = draw_stroke(rng, region.inside.shape, start - 2 * inwards, end, _draw_size(rng, CUT_WIDTHS))
+            stroke = draw_stroke(rng, region.inside.shape, start - 2 * inwards, end, draw_size(rng, CUT_WIDTHS))
             return stroke & region.inside
     return None
 
@@ -223,55 +224,15 @@ def bite(rng: Generator, region: Region) -> Mask | None:
     return None
 
 
-def draw_notch(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
-    """A stroke from the edge inwards."""
-    depth, width = _draw_size(rng, BITE_DEPTHS), _draw_size(rng, BITE_WIDTHS)
-    return draw_stroke(rng, size, start - inwards, start + inwards * depth, width)
-
-
-def draw_wear(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
-    """A stroke along the edge, or thin ones beside each other."""
-    along = _turned(inwards, np.pi / 2) * _draw_size(rng, WEAR_LENGTHS) / 2
-    return draw_stroke(rng, size, start - along, start + along, 2 * _draw_size(rng, WEAR_DEPTHS))
-
-
-def draw_scrawl(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
-    """A thin line to and fro along the edge."""
-    reach = _turned(inwards, np.pi / 2) * _draw_size(rng, WEAR_LENGTHS) / 2, inwards * _draw_size(rng, WEAR_DEPTHS)
-    count = int(rng.integers(3, 9))
-    along, across = np.sort(rng.uniform(-1, 1, count)) + rng.normal(0, 0.2, count), rng.uniform(-0.2, 1, count)
-    corners = start + along[:, None] * reach[0] + across[:, None] * reach[1]
-    canvas = np.zeros(size, np.uint8)
-    for first, second in pairwise((start, *corners)):
-        _paint(rng, canvas, first, second, _draw_size(rng, PEN_WIDTHS))
-    return canvas > 0
-
-
-def draw_bristles(rng: Generator, size: tuple[int, ...], start: Point, inwards: Point) -> Mask:
-    """Thin strokes side by side across the edge, on a narrow part across both of its edges."""
-    depth, along = _draw_size(rng, BITE_DEPTHS), _turned(inwards, np.pi / 2)
-    places = np.cumsum(rng.uniform(*BRISTLE_DISTANCES, int(rng.integers(2, 9))))
-    canvas = np.zeros(size, np.uint8)
-    for place in places - places.mean():
-        foot, lean = start + place * along, _turned(inwards, rng.uniform(-0.6, 0.6))
-        outside, inside = rng.uniform(0, 1.5) * depth * lean, rng.uniform(0.3, 1) * depth * lean
-        _paint(rng, canvas, foot - outside, foot + inside, _draw_size(rng, PEN_WIDTHS))
-    return canvas > 0
-
-
-WORN_EDGES = (draw_wear, draw_scrawl, draw_bristles)
-"""Bites that run along the edge, equally often."""
-
-
 def island(rng: Generator, region: Region) -> Mask | None:
     """A blob that touches no edge: a pin hole, or spurious copper."""
-    radius = _draw_size(rng, ISLAND_RADII)
+    radius = draw_size(rng, ISLAND_RADII)
     for _ in range(ATTEMPTS):
         middle = _pick(rng, region.depth >= 2.2 * radius + 4)
         if middle is None:
             radius *= 0.75
             continue
-        reach = _turned(np.array([radius, 0.0]) * rng.uniform(0.2, 2.0), rng.uniform(0, 2 * np.pi))
+        reach = turned(np.array([radius, 0.0]) * rng.uniform(0.2, 2.0), rng.uniform(0, 2 * np.pi))
         width = radius * rng.uniform(1.0, 1.8)
         blob = draw_stroke(rng, region.inside.shape, middle - reach, middle + reach, width)
         if rng.random() < 0.3:
@@ -293,44 +254,6 @@ PLANTED_DEFECTS: dict[str, tuple[Callable[[Generator, Region], Mask | None], boo
     "spurious_copper": (island, False),
 }
 """What is drawn, and whether it is taken from the copper or from the ground."""
-
-
-def draw_stroke(rng: Generator, size: tuple[int, ...], start: Point, end: Point, width: float) -> Mask:
-    """A stroke of a brush, or a hatching of thin strokes: ``size``, True where it paints.
-
-    Args:
-        rng: Source of randomness.
-        size: (height, width) of the picture.
-        start: (x, y).
-        end: (x, y).
-        width: Of the brush or the hatching, pixels.
-    """
-    canvas = np.zeros(size, np.uint8)
-    if rng.random() < HATCHED_SHARE:
-        aside = _turned((end - start) / max(1.0, float(np.hypot(*(end - start)))), np.pi / 2)
-        # The first goes where it was asked to, and so from edge to edge.
-        for shift in (0.0, *rng.uniform(-width / 2, width / 2, int(rng.integers(1, 4)))):
-            _paint(rng, canvas, start + shift * aside, end + shift * aside, float(rng.uniform(2, 3)))
-    else:
-        _paint(rng, canvas, start, end, width)
-    return canvas > 0
-
-
-def _paint(rng: Generator, canvas: NDArray[np.uint8], start: Point, end: Point, width: float) -> None:
-    """Paint one ragged, bent stroke."""
-    length = float(np.hypot(*(end - start)))
-    along = np.linspace(0, 1, max(2, int(length / 2)))[:, None]
-    middles = start * (1 - along) + end * along
-    for waves in (1, 2):
-        sideways = rng.normal(0, 1, 2) * rng.uniform(0, 0.2) * length
-        middles += np.sin(np.pi * waves * along) * sideways
-    middles += rng.normal(0, 0.08 * width, middles.shape)
-    # In quarters of a pixel, for smooth outlines of small brushes.
-    points = np.rint(4 * middles).astype(np.int32)
-    cv2.polylines(canvas, [points], False, 1, max(2, round(width / 2)), shift=2)
-    for x, y in points.tolist():
-        radius = max(1.0, width / 2 * rng.uniform(0.7, 1.2))
-        cv2.circle(canvas, (x, y), round(4 * radius), 1, cv2.FILLED, shift=2)
 
 
 def _is_one_spot(changed: Mask) -> bool:
@@ -383,21 +306,12 @@ def _inwards(region: Region, edge: Point, turn: float) -> Point | None:
         [depth[y, x + reach] - depth[y, x - reach], depth[y + reach, x] - depth[y - reach, x]], np.float64
     )
     length = float(np.hypot(*slope))
-    return None if length == 0 else _turned(slope / length, turn)
+    return None if length == 0 else turned(slope / length, turn)
 
 
 def _median(counts: NDArray[np.int64]) -> int:
     below = np.cumsum(counts)
     return int(np.searchsorted(below, below[-1] / 2))
-
-
-def _turned(vector: Point, angle: float) -> Point:
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return np.array([cosine * vector[0] - sine * vector[1], sine * vector[0] + cosine * vector[1]])
-
-
-def _draw_size(rng: Generator, limits: tuple[float, float]) -> float:
-    return float(np.exp(rng.uniform(*np.log(limits))))
 
 
 def _hull(changed: Mask, margin: int, width: int, height: int) -> tuple[int, int, int, int]:
