@@ -229,6 +229,29 @@ def test_seeds_that_were_measured_elsewhere_are_kept(experiment, surfaces: Path)
     assert "a processor, 2 cores and another, 2 cores" in readme
 
 
+def test_variants_with_sets_of_their_own_keep_what_was_measured_elsewhere(
+    experiment, surfaces: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(surfaces, tmp_path / "more")
+    variants = [
+        {"name": "a", "overrides": [f"data.path={surfaces}"]},
+        {"name": "b", "overrides": ["data.path=more"]},
+    ]
+    plan, folders = experiment(data=None, variants=variants)
+    said = []
+    for variant, data, commit in (("a", surfaces, "old"), ("a", surfaces, "new"), ("b", tmp_path / "more", "new")):
+        train_by_hand(plan, replace(folders, data=str(data)), {variant: 1.0})
+        for result in folders.runs.glob("*/result.json"):
+            measured = json.loads(result.read_text()) | {"data": str(data), "commit": commit}
+            result.write_text(json.dumps(measured))
+        write_report(plan, folders)
+        shutil.rmtree(folders.runs)
+        said.append(results_of(folders)["commit"])
+    assert said == ["old", "new", "new"]
+    assert [len(one["seeds"]) for one in results_of(folders)["variants"]] == [2, 2]
+    assert results_of(folders)["data"] == ["steel", "more"]
+
+
 def test_the_interval_stays_for_the_same_seeds_and_goes_where_others_join(experiment, surfaces: Path) -> None:
     plan, folders = experiment(data=str(surfaces))
     train_by_hand(plan, folders, {"a": 0.5, "b": 3.0})

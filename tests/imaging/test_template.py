@@ -158,3 +158,13 @@ def test_pairs_are_read_and_grey_pictures_are_not(tmp_path: Path) -> None:
 def test_generated_pictures_for_models_of_pairs_are_pairs() -> None:
     require_pair(as_input(board(0), 3, True), "It")
     assert as_input(board(0), 1, False).shape == (*SIZE, 1)
+
+
+def test_long_strips_are_too_thin_to_register_and_are_refused_or_taken_as_they_lie() -> None:
+    strip = np.full((40, 8000, 1), 200, np.uint8)
+    other = strip.copy()
+    other[:, ::16] = 20
+    with pytest.raises(ImageError, match="do not show the same place"):
+        pair_with_template(strip, other)
+    strip[:8, :8] = 20
+    assert pair_with_template(strip, np.full_like(strip, 200)).shape == (40, 8000, 3)

@@ -184,3 +184,10 @@ def test_stored_values_are_plain(model: ModelFile) -> None:
     torch.save(model.to_state(), buffer)
     buffer.seek(0)
     assert torch.load(buffer, weights_only=True)["recipe"]["model"]["image_size"] == [96, 160]
+
+
+@pytest.mark.parametrize("weights", [[1, 2], None, {"a": "text"}, {1: 2}])
+def test_weights_that_are_none_are_refused(stored: Path, weights: object) -> None:
+    rewrite(stored, lambda document: {**document, "model": {**document["model"], "weights": weights}})
+    with pytest.raises(ModelError, match="not complete"):
+        read_model(stored)

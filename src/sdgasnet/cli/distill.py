@@ -114,12 +114,13 @@ def run_stage(recipe: Recipe, path: Path) -> None:
 
 def write_report(folder: Path, roles: list[str], teacher: Path) -> None:
     """Lay the stages side by side in ``distillation.json`` and ``distillation.md``, and on the terminal."""
+    from sdgasnet.experiments.results import read_result
     from sdgasnet.models.checkpoint import build_network, read_model
     from sdgasnet.models.information import compute_network_size
 
     rows = []
     for role in roles:
-        result = json.loads((folder / role / "result.json").read_text(encoding="utf-8"))
+        result = read_result(folder / role / "result.json")
         model = read_model(folder / role / "last.pt")
         size = compute_network_size(build_network(model), model.recipe.model.image_size)
         figures = {key: result[key] for key in ("AP", "AP50", "AP75", "epochs", "seed", "seconds")}

@@ -21,9 +21,9 @@ from sdgasnet.evaluation.bootstrap import (
 )
 from sdgasnet.evaluation.detections_file import read_detections
 
-LabelledNames = tuple[tuple[str, tuple[tuple[str, tuple[float, ...]], ...]], ...]
-"""Names of pictures, classes and boxes in them: where they are the same, runs have pairs, whatever they were
-trained on."""
+LabelledNames = tuple[tuple[str, tuple[tuple[str, tuple[float, ...], bool], ...]], ...]
+"""Names of pictures, classes and boxes in them, and whether these are crowds: where they are the same, runs have
+pairs, whatever they were trained on."""
 
 
 class Comparison:
@@ -87,7 +87,8 @@ class Comparison:
         sampled = sample_average_precision(classes, draw_pictures(len(records)))
         names = found.class_names
         labelled = (
-            (one.name, tuple((names[thing.label], thing.box_xyxy) for thing in one.objects)) for one in records
+            (one.name, tuple((names[thing.label], thing.box_xyxy, thing.crowd) for thing in one.objects))
+            for one in records
         )
         return tuple(labelled), sampled
 

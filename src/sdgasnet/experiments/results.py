@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,19 @@ def collect_results(
         "data": [Path(result["data"]).name for result in results.values()],
         **{key: [result.get(key) for result in results.values()] for key in ORIGINS},
     }
-    kept = find_kept(plan, earlier, _same(here["data"]))
-    if earlier is not None and any(kept.values()):
-        here = {key: [*_as_list(earlier[key]), *values] for key, values in here.items()}
+    unnamed = {Path(results[run.name]["data"]).name for run in runs if not _names_data(plan, run.variant)}
+    kept = find_kept(plan, earlier, unnamed)
     rows = {
         variant.name: _rows([run for run in runs if run.variant == variant.name], results, folders)
         for variant in plan.variants
     }
+    before = sum(map(len, rows.values()))
     for name, known in kept.items():
         seeds = {row["seed"] for row in rows[name]}
         rows[name] += [row for row in known.get("seeds", ()) if row["seed"] not in seeds]
         rows[name].sort(key=lambda row: plan.seeds.index(row["seed"]))
+    if earlier is not None and sum(map(len, rows.values())) > before:
+        here = {key: [*_as_list(earlier[key]), *values] for key, values in here.items()}
     paths = {(run.variant, run.seed): run.path for run in runs}
     return {
         "question": plan.question,
@@ -80,25 +82,32 @@ def collect_results(
     }
 
 
-def find_kept(plan: Plan, earlier: Mapping[str, Any] | None, data: Any) -> dict[str, Mapping[str, Any]]:
+def find_kept(plan: Plan, earlier: Mapping[str, Any] | None, data: Set[str]) -> dict[str, Mapping[str, Any]]:
     """What an earlier document knows of each variant; nothing where it was of another recipe or data set.
 
     Args:
         plan: The plan.
         earlier: The document so far.
-        data: Name of the data set of the runs that are here.
+        data: Names of the data sets of those runs here whose set the plan does not name.
     """
-    asked = {"recipe": plan.recipe, "overrides": plan.overrides, "data": data}
+    asked = {"recipe": plan.recipe, "overrides": plan.overrides}
     same = earlier is not None and all(earlier.get(key) == value for key, value in asked.items())
     known = {variant["name"]: variant for variant in earlier["variants"]} if earlier is not None and same else {}
+    same_data = earlier is not None and data <= set(_as_list(earlier.get("data")))
     kept: dict[str, Mapping[str, Any]] = {}
     for variant in plan.variants:
         found = known.get(variant.name, {})
         kept[variant.name] = {}
-        if found.get("recipe") == variant.overrides:
+        if found.get("recipe") == variant.overrides and (same_data or _names_data(plan, variant.name)):
             rows = [row for row in found["seeds"] if row["seed"] in plan.seeds]
             kept[variant.name] = {**found, "seeds": rows} if rows else {}
     return kept
+
+
+def _names_data(plan: Plan, name: str) -> bool:
+    """Whether the plan itself says which data set a variant is trained on."""
+    own = next(variant.overrides for variant in plan.variants if variant.name == name)
+    return any(text.startswith("data.path=") for text in (*plan.overrides, *own))
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -26,6 +26,8 @@ MOST_STRETCH, MOST_MOVED = 0.05, 0.25
 """Shares of the size and of the longer side: any two pictures become somewhat alike if one may be bent at will."""
 LEAST_PICTURE = 32
 """Side, pixels, below which there is too little to register by."""
+LEAST_REDUCED = 8
+"""The same for the shorter side of the picture when it is reduced: a long strip becomes a line."""
 UNREGISTERED = -1.0
 PICTURE, TEMPLATE = slice(0, 1), 2
 """Channels of a pair: the picture is in the first and, again, in the second."""
@@ -133,6 +135,8 @@ def register(picture: Image, template: Image) -> tuple[NDArray[np.float32], floa
     if min(picture.shape[:2]) < LEAST_PICTURE:
         return np.eye(2, 3, dtype=np.float32), UNREGISTERED
     pair = _reduce(picture, COARSE_SIDE), _reduce(template, COARSE_SIDE)
+    if min(pair[0].shape) < LEAST_REDUCED:
+        return np.eye(2, 3, dtype=np.float32), UNREGISTERED
     coarse = pair[0].shape[1] / picture.shape[1]
     (right, down), _ = cv2.phaseCorrelate(*pair, cv2.createHanningWindow(pair[0].shape[::-1], cv2.CV_32F))
     starts = [np.array([[1, 0, x], [0, 1, y]], np.float32) for x, y in ((0.0, 0.0), (right, down))]

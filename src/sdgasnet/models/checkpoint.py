@@ -115,7 +115,7 @@ def read_model(path: Path) -> ModelFile:
             epoch=int(state["epoch"]),
             metrics=dict(state["metrics"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path} is not complete ({error!r}). Expected a .pt file that sdgasnet train wrote."
         ) from None

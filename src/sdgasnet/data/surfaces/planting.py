@@ -263,16 +263,21 @@ def _is_one_spot(changed: Mask) -> bool:
 
 
 def _leaves_whole(inside: Mask, changed: Mask) -> bool:
-    """Whether a region that loses some pixels, and two around each, has the parts that it had.
+    """Whether a region that loses some pixels, also with two around each, has the parts that it had.
 
     Looked at near the change alone: what is joined far away is two different traces here.
     """
     left, top, right, bottom = _hull(changed, SURROUNDINGS, inside.shape[1], inside.shape[0])
     near, lost = inside[top:bottom, left:right], changed[top:bottom, left:right]
-    lost = _around(lost)
     _, others = cv2.connectedComponents((~near).astype(np.uint8), connectivity=4)
-    touched = set(others[lost & ~near].tolist())
-    return len(touched) == 1 and _count_pieces(near & ~lost) == _count_pieces(near)
+    touched = set(others[_around(lost) & ~near].tolist())
+    pieces, other_pieces = _count_pieces(near), _count_pieces(~near)
+    return (
+        len(touched) == 1
+        and _count_pieces(near & ~_around(lost)) == pieces
+        and _count_pieces(near & ~lost) == pieces
+        and _count_pieces(~near | lost) == other_pieces
+    )
 
 
 def _around(mask: Mask) -> Mask:
