@@ -106,7 +106,10 @@ def require_data(folders: Folders, path: str | None) -> None:
             "Give --data FOLDER."
         )
     if not Path(path).exists():
-        raise ConfigError(f"Data set {path} does not exist. Give --data FOLDER.")
+        raise ConfigError(
+            f"Data set {path} does not exist. Give --data FOLDER; a set that a variant names has to be made "
+            f"there first, see {folders.experiment / 'README.md'}."
+        )
 
 
 def parse_seeds(text: str) -> list[int]:
