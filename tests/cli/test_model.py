@@ -74,3 +74,33 @@ def test_a_packaged_detector_is_used_by_its_name(name: str, tmp_path: Path) -> N
     done = subprocess.run([*start, name, str(picture)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "predictions" / "picture.png").is_file()
+
+
+def test_the_mean_of_networks_is_a_model_like_any_other(tmp_path: Path) -> None:
+    start = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()"]
+    average = [*start, "model", "average", "--out", "mean.pt"]
+    done = subprocess.run([*average, "steel", "steel"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_model(tmp_path / "mean.pt").class_names == read_model(Path("steel")).class_names
+    cv2.imwrite(str(tmp_path / "picture.png"), np.full((200, 200), 128, np.uint8))
+    predict = [*start, "predict", "mean.pt", "picture.png"]
+    done = subprocess.run(predict, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        (("steel",), "two or more"),
+        (("steel", "textile"), "name classes"),
+        (("steel", "none.pt"), "does not exist"),
+    ],
+)
+def test_no_mean_of_what_does_not_belong_together(models: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    start = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "model", "average"]
+    command = [*start, "--out", "mean.pt", *models]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "mean.pt").exists()

@@ -90,6 +90,26 @@ def pack(
     say(f"{out}: {out.stat().st_size / 2**20:.2f} MiB")
 
 
+@model_app.command()
+def average(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL MODEL...", help="Model files (.pt) or run folders, two or more.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")],
+    last: Annotated[bool, typer.Option("--last", help="Of run folders take last.pt instead of best.pt.")] = False,
+) -> None:
+    """Write the mean of networks that were trained on from the same one: no slower than one of them."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("train", "Averaging models")
+    from sdgasnet.models.averaging import average_models
+    from sdgasnet.models.checkpoint import read_model, write_model
+
+    files = [model / "last.pt" if last and model.is_dir() else model for model in models]
+    mean = average_models([read_model(file) for file in files], [str(file) for file in files])
+    write_model(mean, out)
+    say(f"{out}: mean of {len(files)} networks; sdgasnet val {out} measures it")
+
+
 def _read_recipe(model: str) -> Recipe:
     path = Path(model)
     if not path.exists():
