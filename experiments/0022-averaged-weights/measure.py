@@ -1,9 +1,8 @@
 """Figures of networks on val, and of the mean of their weights.
 
-    python experiments/0022-averaged-weights/measure.py DATA MODEL MODEL [MODEL ...]
+    python experiments/0022-averaged-weights/measure.py DATA RUN RUN [RUN ...]
 
-MODEL is a run folder, a model file or the name of a packaged detector. Prints JSON: AP50, AP and AP75 of each, and
-of the mean of all.
+Prints JSON: how each run was trained, AP50, AP and AP75 of each, and of the mean of all.
 """
 
 from __future__ import annotations
@@ -14,39 +13,42 @@ from pathlib import Path
 
 from sdgasnet.data.index import load_dataset, require_split
 from sdgasnet.data.records import DatasetIndex
-from sdgasnet.evaluation.average_precision import compute_average_precision
 from sdgasnet.evaluation.environment import describe_hardware
-from sdgasnet.imaging.decode import decode_detections
-from sdgasnet.imaging.image import prepare_image, read_image
+from sdgasnet.evaluation.measure import measure
 from sdgasnet.models.averaging import average_models
 from sdgasnet.models.checkpoint import ModelFile, read_model
 from sdgasnet.models.session import TorchSession
+from sdgasnet.runtime.detector import Detector
 
 
 def main() -> None:
     index = load_dataset(Path(sys.argv[1]))
-    names = sys.argv[2:]
-    models = [read_model(Path(name)) for name in names]
-    labels = [Path(name).parent.name if name.endswith(".pt") else Path(name).name for name in names]
-    rows = {label: measure(model, index) for label, model in zip(labels, models, strict=True)}
-    rows["mean of all"] = measure(average_models(models, names), index)
+    paths = [Path(name) for name in sys.argv[2:]]
+    models = [read_model(path) for path in paths]
+    mean = average_models(models, sys.argv[2:])
+    rows = {
+        path.name: {**how_trained(model), **figures(model, index)}
+        for path, model in zip(paths, models, strict=True)
+    }
+    rows["mean of the weights"] = figures(mean, index)
     print(json.dumps({"split": "val", "hardware": describe_hardware(), "rows": rows}, indent=1))
 
 
-def measure(model: ModelFile, index: DatasetIndex) -> dict[str, float | None]:
-    """AP of a network on val with the decoder of its recipe."""
-    records = require_split(index, "val")
-    session = TorchSession(model, "network")
-    settings = model.recipe.detection
-    found = []
-    for record in records:
-        canvas, resize_map = prepare_image(read_image(record.path, session.spec.channels), session.spec.image_size)
-        said = session.run(canvas[None])
-        found.append(
-            decode_detections(said.boxes_xyxy[0], said.scores[0], resize_map, settings, settings.score_floor)
-        )
-    measured = compute_average_precision(found, [record.objects for record in records], index.class_names)
-    return {"AP50": measured.AP50, "AP": measured.AP, "AP75": measured.AP75}
+def how_trained(model: ModelFile) -> dict[str, object]:
+    training, weights = model.recipe.training, model.recipe.weights
+    return {
+        "weights": Path(weights).name if weights else None,
+        "seed": training.seed,
+        "epochs": training.epochs,
+        "learning_rate": training.learning_rate,
+        "plain_last_epochs": model.recipe.augmentation.plain_last_epochs,
+    }
+
+
+def figures(model: ModelFile, index: DatasetIndex) -> dict[str, float | None]:
+    detector = Detector(TorchSession(model, "network"))
+    found = measure(detector, require_split(index, "val"), index.class_names).average_precision
+    return {"AP50": found.AP50, "AP": found.AP, "AP75": found.AP75}
 
 
 if __name__ == "__main__":
