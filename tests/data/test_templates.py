@@ -104,6 +104,15 @@ def test_nothing_is_written_where_nothing_would_be_left(labelled: Path, good: Pa
     assert_clear_error(pair(labelled, good, out, "--drop"), out, "Nothing would be left of 'train'")
 
 
+def test_a_split_that_was_empty_before_does_not_stop(labelled: Path, good: Path, tmp_path: Path) -> None:
+    for file in labelled.rglob("*_val.*"):
+        file.unlink()
+    (good / "place1.png").unlink()
+    done = pair(labelled, good, tmp_path / "pairs", "--drop")
+    assert done.returncode == 0, done.stderr
+    assert "train: 2 of 3 pictures" in done.stderr
+
+
 def test_one_template_for_all(labelled: Path, good: Path, tmp_path: Path) -> None:
     done = pair(labelled, good / "place0.png", tmp_path / "pairs", "--drop")
     assert "train: 1 of 3 pictures" in done.stderr

@@ -31,8 +31,15 @@ def test_runs_of_a_plan(experiment) -> None:
 def test_own_data_of_a_variant_goes_before(experiment) -> None:
     plan, folders = experiment(variants=[{"name": "a", "overrides": ["data.path=other"]}, {"name": "b"}])
     first, *_, last = plan_runs(plan, folders)
-    assert (first.recipe().data.path, first.data) == ("other", None)
+    assert (first.recipe().data.path, first.data) == ("other", "data.path=other")
     assert last.data == "data.path=somewhere/steel"
+    first, *_, last = plan_runs(plan, folders, ["data.path=here"])
+    assert (first.recipe().data.path, last.recipe().data.path, first.data) == ("here", "here", "data.path=here")
+
+
+def test_seeds_are_those_of_the_plan(experiment) -> None:
+    with pytest.raises(ConfigError, match=r"'training\.seed=3'.* --seeds"):
+        plan_runs(*experiment(), ["training.seed=3"])
 
 
 def test_a_variant_reads_the_run_of_another(experiment) -> None:
@@ -77,6 +84,7 @@ def test_selection(experiment) -> None:
         ({"baseline": "c"}, "baseline 'c' is none of the variants a, b"),
         ({"overrides": ["training.epochs"]}, "overrides.0"),
         ({"overrides": ["training.seed=3"]}, "seeds stand in 'seeds'"),
+        ({"overrides": ["data.path=other"]}, "of all variants stands in 'data'"),
         ({"variants": [{"name": "a/b"}]}, "variants.0.name"),
         ({"recipe": "gone.yaml"}, "recipe gone.yaml is neither at"),
     ],

@@ -179,8 +179,29 @@ def test_files_that_are_refused(experiment, surfaces: Path) -> None:
     with pytest.raises(OutputError, match="expected one <!-- table -->"):
         write_report(plan, folders)
     (folders.runs / "a-0" / "result.json").write_text("{}")
-    with pytest.raises(DataError, match="lacks AP"):
+    with pytest.raises(DataError, match="lacks a valid AP"):
         write_report(plan, folders)
+
+
+@pytest.mark.parametrize("key", ["data", "AP", "seconds"])
+def test_a_result_with_a_wrong_value_is_refused(experiment, surfaces: Path, key: str) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 1.0})
+    file = folders.runs / "a-0" / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: {}}))
+    with pytest.raises(DataError, match=f"lacks a valid {key}"):
+        write_report(plan, folders)
+
+
+def test_a_readme_of_another_encoding_is_left_alone(experiment, surfaces: Path) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 1.0})
+    readme = folders.experiment / "README.md"
+    readme.write_bytes("Größe".encode("latin-1"))
+    with pytest.raises(OutputError, match="UTF-8"):
+        write_report(plan, folders)
+    assert readme.read_bytes() == "Größe".encode("latin-1")
+    assert not (folders.experiment / "results.json").exists()
 
 
 def test_detections_come_back(tmp_path: Path) -> None:
@@ -292,7 +313,13 @@ def test_seeds_of_another_recipe_are_not_kept(experiment, surfaces: Path, change
     assert results_of(folders)["variants"][1]["seeds"] == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"variants": [{}]}', "half a {"])
+ODD_ROW = json.dumps(
+    dict.fromkeys(("data", "split", "metric_of", "hardware", "commit", "versions"))
+    | {"variants": [{"name": "a", "recipe": [], "seeds": [{"seed": 0, "AP": "good"}]}]}
+)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"variants": [{}]}', "half a {", ODD_ROW])
 def test_results_that_are_damaged_are_not_written_over(experiment, surfaces: Path, text: str) -> None:
     plan, folders = experiment(data=str(surfaces))
     train_by_hand(plan, folders, {"a": 0.5})

@@ -102,14 +102,15 @@ def test_a_failed_run_shows_its_log_and_the_others_go_on(experiment) -> None:
     assert "c-0: not started, since b-0 failed" in said
 
 
-def test_ctrl_c_reaches_the_trainings(experiment) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_reaches_the_trainings(experiment, number: signal.Signals) -> None:
     plan, folders = experiment(seeds=[0])
     last = folders.runs / "a-0" / "last.pt"
 
     def interrupt() -> None:
         while not last.exists():
             time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
@@ -128,6 +129,16 @@ def test_trainings_are_interrupted_in_the_background_of_a_shell_too(experiment) 
         signal.signal(signal.SIGINT, previous)
     assert order_in(folders.runs) == ["a-0 new"]
     assert read_state(folders.runs / "a-0") == "interrupted"
+
+
+def test_a_closed_terminal_does_not_end_what_was_started_with_nohup(experiment) -> None:
+    plan, folders = experiment(seeds=[0])
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGHUP)).start()
+        assert run_experiment(plan_runs(plan, folders), 1, None, print, Fake(0.5)) == Outcome(2, 2, ())
+    finally:
+        signal.signal(signal.SIGHUP, previous)
 
 
 def test_another_recipe_than_that_of_the_run(experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -80,6 +81,12 @@ def main() -> None:
         app()
     except SDGASNetError as error:
         print(f"error: {error}", file=sys.stderr)
+        end_process(2)
+    except OSError as error:
+        # Python's questions whether a file is there answer a name that no file can have with this.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"error: {error.filename} is no name that a file can have: it is too long.", file=sys.stderr)
         end_process(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

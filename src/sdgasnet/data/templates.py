@@ -208,7 +208,8 @@ def write_pairs(index: DatasetIndex, templates: Templates, out: Path, drop: bool
                     paired.append(replace(record, path=file))
             splits[split] = tuple(paired)
         if failed := [*unfit, *without]:
-            _require_enough(failed, total, splits, drop)
+            emptied = [split for split, records in index.splits.items() if records and not splits[split]]
+            _require_enough(failed, total, emptied, drop)
         write_dataset(replace(index, splits=splits), out, index.format)
     counts = {split: (len(splits[split]), len(records)) for split, records in index.splits.items()}
     return Pairing(counts, tuple(without), tuple(unfit))
@@ -246,12 +247,9 @@ def pair_hashes(files: Sequence[Path], templates: Templates) -> list[str]:
     return hashes
 
 
-def _require_enough(
-    failed: list[str], total: int, splits: Mapping[str, tuple[ImageRecord, ...]], drop: bool
-) -> None:
-    """Stop where pictures can't be paired, or where leaving them out would leave nothing."""
-    empty = [split for split, records in splits.items() if not records]
-    if drop and not empty:
+def _require_enough(failed: Sequence[str], total: int, emptied: Sequence[str], drop: bool) -> None:
+    """Stop where pictures can't be paired, or where leaving them out would leave nothing of a split."""
+    if drop and not emptied:
         return
-    advice = f"Nothing would be left of '{empty[0]}'." if drop else "Mend that, or leave such out: --drop."
+    advice = f"Nothing would be left of '{emptied[0]}'." if drop else "Mend that, or leave such out: --drop."
     raise DataError(f"{len(failed)} of {total} pictures can't be paired. The first: {failed[0]} {advice}")

@@ -68,6 +68,9 @@ class Plan(_Strict):
         for text in (*self.overrides, *(text for variant in self.variants for text in variant.overrides)):
             if text.startswith("training.seed="):
                 raise ValueError(f"override '{text}': seeds stand in 'seeds'")
+        for text in self.overrides:
+            if text.startswith("data.path="):
+                raise ValueError(f"override '{text}': the data set of all variants stands in 'data'")
         return self
 
     def baseline_of(self, variant: Variant) -> str:
@@ -102,7 +105,7 @@ class PlannedRun:
         path: Run folder.
         recipe_file: The base recipe.
         overrides: All of them, in the order in which they are applied, ``training.seed`` and ``data.path`` too.
-        data: ``data.path=...`` where it is named for all runs, for a run that goes on; None otherwise.
+        data: ``data.path=...``, for a run that goes on; None leaves it to the recipe.
         needs: Names of runs whose files it reads.
         files: Files below the runs' folder that are of no run of the plan, and that it reads.
     """
@@ -200,8 +203,13 @@ def plan_runs(plan: Plan, folders: Folders, extra: Sequence[str] = ()) -> list[P
         extra: Overrides for all runs, after those of the plan.
 
     Raises:
-        ConfigError: A run needs one that comes later.
+        ConfigError: A run needs one that comes later, or an override names a seed.
     """
+    for text in extra:
+        if text.startswith("training.seed="):
+            raise ConfigError(
+                f"Override '{text}': the seeds stand in {PLAN_NAME}. Choose among them with --seeds."
+            )
     names = [f"{variant.name}-{seed}" for variant in plan.variants for seed in plan.seeds]
     runs = [
         _plan_run(plan, variant, seed, folders, extra, names) for variant in plan.variants for seed in plan.seeds
@@ -222,15 +230,15 @@ def _plan_run(
     texts = [text.replace("{seed}", str(seed)) for text in (*plan.overrides, *variant.overrides, *extra)]
     references = [(match[1], match[2] or "") for text in texts for match in RUN_REFERENCE.finditer(text)]
     overrides = [text.replace("{runs}", str(folders.runs)) for text in texts]
-    own_data = any(text.startswith("data.path=") for text in overrides)
-    data = f"data.path={folders.data}" if folders.data is not None and not own_data else None
+    named = [f"data.path={folders.data}"] if folders.data is not None else []
+    data = [*named, *(text for text in overrides if text.startswith("data.path="))][-1:]
     return PlannedRun(
         variant=variant.name,
         seed=seed,
         path=folders.runs / f"{variant.name}-{seed}",
         recipe_file=folders.recipe,
-        overrides=(*overrides, f"training.seed={seed}", *([data] if data is not None else [])),
-        data=data,
+        overrides=(*overrides, f"training.seed={seed}", *data),
+        data=data[0] if data else None,
         needs=tuple(dict.fromkeys(name for name, _ in references if name in names)),
         files=tuple(folders.runs / (name + rest) for name, rest in references if name not in names),
     )

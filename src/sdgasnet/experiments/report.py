@@ -11,7 +11,7 @@ from typing import Any
 from sdgasnet.errors import DataError, OutputError
 from sdgasnet.experiments.comparison import Comparison
 from sdgasnet.experiments.plan import Folders, Plan
-from sdgasnet.experiments.results import ORIGINS, collect_results
+from sdgasnet.experiments.results import FIGURES, ORIGINS, collect_results, is_measured
 from sdgasnet.output import write_text
 
 START, END = "<!-- table -->", "<!-- /table -->"
@@ -32,19 +32,27 @@ def write_report(plan: Plan, folders: Folders) -> int:
 
     Raises:
         DataError: A ``result.json`` or the results so far can't be read.
-        OutputError: A file can't be written, or the README has one marker of the table without the other.
+        OutputError: A file can't be written, or the README can't be read, or it has one marker of the table
+            without the other.
     """
     file = folders.experiment / "results.json"
     results = collect_results(plan, folders, Comparison(folders.data), read_results(file))
     if results is None:
         return 0
     readme = folders.experiment / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else build_readme(plan, folders)
+    text = _read(readme) if readme.is_file() else build_readme(plan, folders)
     if text.count(START) > 1 or text.count(START) != text.count(END) or text.find(START) > text.find(END):
         raise OutputError(f"{readme}: expected one {START} and one {END} after it, for the table. Put them back.")
     write_text(file, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(readme, replace_table(text, build_table(results)))
     return sum(len(variant["seeds"]) for variant in results["variants"])
+
+
+def _read(readme: Path) -> str:
+    try:
+        return readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"{readme} can't be read: {error}. Expected a text file in UTF-8. Save it so.") from None
 
 
 def read_results(path: Path) -> dict[str, Any] | None:
@@ -56,7 +64,8 @@ def read_results(path: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         complete = all(key in found for key in ("data", *ORIGINS)) and all(
-            {"name", "recipe", "seeds"} <= variant.keys() for variant in found["variants"]
+            {"name", "recipe", "seeds"} <= variant.keys() and all(map(_is_row, variant["seeds"]))
+            for variant in found["variants"]
         )
     except FileNotFoundError:
         return None
@@ -65,6 +74,10 @@ def read_results(path: Path) -> dict[str, Any] | None:
     if not complete:
         raise _not_results(path, "keys are missing")
     return found
+
+
+def _is_row(row: Mapping[str, Any]) -> bool:
+    return "seed" in row and all(is_measured(row, key) for key in (*FIGURES, "seconds"))
 
 
 def _not_results(path: Path, reason: object) -> DataError:

@@ -107,7 +107,7 @@ def find_kept(plan: Plan, earlier: Mapping[str, Any] | None, data: Set[str]) -> 
 def _names_data(plan: Plan, name: str) -> bool:
     """Whether the plan itself says which data set a variant is trained on."""
     own = next(variant.overrides for variant in plan.variants if variant.name == name)
-    return any(text.startswith("data.path=") for text in (*plan.overrides, *own))
+    return any(text.startswith("data.path=") for text in own)
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -118,15 +118,23 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     try:
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"data", "split", "metric_of", "hardware", "versions", *FIGURES, "seconds"} - result.keys()
+        wrong = {"data", "split", "metric_of", "hardware", "versions"} - result.keys()
+        wrong |= {"data"} if not isinstance(result.get("data"), str) else set()
+        wrong |= {key for key in (*FIGURES, "seconds") if not is_measured(result, key)}
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{path} can't be read: {error}. Remove it; the run then measures again.") from None
-    if missing:
+    if wrong:
         raise DataError(
-            f"{path} is no result of a training: it lacks {', '.join(sorted(missing))}. "
+            f"{path} is no result of a training: it lacks a valid {', '.join(sorted(wrong))}. "
             "Remove it; the run then measures again."
         )
     return result
+
+
+def is_measured(row: Mapping[str, Any], key: str) -> bool:
+    """Whether a figure is there as a number, or as None where there was nothing to measure it on."""
+    value = row.get(key, "")
+    return isinstance(value, int | float) or (value is None and key in FIGURES)
 
 
 def _rows(

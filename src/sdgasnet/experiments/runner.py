@@ -99,9 +99,7 @@ def run_experiment(
     work = _Work([run for run in runs if read_state(run.path) != "finished"])
     epochs = {run.name: run.recipe().training.epochs for run in runs}
     deadline = None if minutes is None else time.monotonic() + 60.0 * minutes
-    # A shell starts background jobs with SIGINT ignored, and the trainings would inherit that: with a handler of
-    # our own they can be interrupted when the time is up.
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, _interrupt) for number in _signals_that_end()}
     try:
         while work.waiting or work.running:
             if deadline is not None and time.monotonic() >= deadline:
@@ -118,6 +116,17 @@ def run_experiment(
                 signal.signal(number, handler)
     finished = sum(read_state(run.path) == "finished" for run in runs)
     return Outcome(finished, len(runs), tuple(work.failed))
+
+
+def _signals_that_end() -> list[signal.Signals]:
+    """Signals that end the trainings.
+
+    A shell starts background jobs with SIGINT ignored, and the trainings would inherit that: with a handler of our
+    own they can be interrupted when the time is up. SIGHUP comes when a terminal closes; nohup ignores it on
+    purpose.
+    """
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if ignored else [signal.SIGHUP])]
 
 
 def require_needed(runs: Sequence[PlannedRun]) -> None:
