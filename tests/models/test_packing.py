@@ -17,7 +17,7 @@ from sdgasnet.models.session import TorchSession
 @pytest.mark.parametrize(("bits", "tolerance"), [(16, 2**-11), (8, 0.51 / 127)])
 def test_weights_come_back_within_half_a_step_of_their_channel(bits: int, tolerance: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(6, 4, 3, 3, generator=generator) * torch.logspace(-4, 1, 6)[:, None, None, None]
+    weight = torch.randn(6, 200, 3, 3, generator=generator) * torch.logspace(-4, 1, 6)[:, None, None, None]
     weights = {"conv.weight": weight, "norm.running_var": torch.tensor([1e6, 1e-9]), "steps": torch.tensor(12)}
     back = unpack_weights(pack_weights(weights, bits))
     assert back.keys() == weights.keys()
@@ -28,8 +28,16 @@ def test_weights_come_back_within_half_a_step_of_their_channel(bits: int, tolera
 
 
 def test_a_channel_of_zeros_stays_zero() -> None:
-    packed = pack_weights({"a": torch.zeros(2, 3)}, 8)
-    assert torch.equal(unpack_weights(packed)["a"], torch.zeros(2, 3))
+    packed = pack_weights({"a": torch.zeros(2, 5000)}, 8)
+    assert packed["a"].dtype == torch.int8
+    assert torch.equal(unpack_weights(packed)["a"], torch.zeros(2, 5000))
+
+
+def test_small_tensors_keep_16_bits() -> None:
+    weight = torch.linspace(-1, 1, 8 * 9).reshape(8, 1, 3, 3)
+    packed = pack_weights({"depthwise.weight": weight}, 8)
+    assert packed.keys() == {"depthwise.weight"}
+    assert torch.equal(packed["depthwise.weight"], weight.half())
 
 
 @pytest.mark.parametrize(("bits", "share"), [(16, 0.55), (8, 0.31)])
@@ -57,7 +65,7 @@ def test_a_packed_model_is_small_detects_alike_and_tells_no_paths(
     assert not [name for name in small.weights if name.endswith(SCALE)]
     picture = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
     one, other = (TorchSession(each, "m").run(picture) for each in (model, small))
-    assert np.abs(one.scores - other.scores).mean() < 0.02
+    assert np.abs(one.scores - other.scores).mean() < 0.005
     assert np.abs(one.boxes_xyxy - other.boxes_xyxy).mean() < 1.0
 
 

@@ -67,7 +67,7 @@ def pack(
     model: Annotated[Path, typer.Argument(help="Model file (.pt) or run folder.")],
     out: Annotated[Path, typer.Argument(help="File to write.")],
     eight_bit: Annotated[
-        bool, typer.Option("--8-bit", help="A byte a weight, with a scale for each channel; default: 16 bits.")
+        bool, typer.Option("--8-bit", help="A byte a weight in all but small tensors; default: 16 bits.")
     ] = False,
     last: Annotated[bool, typer.Option("--last", help="Of a run folder take last.pt instead of best.pt.")] = False,
     hashes: Annotated[
