@@ -103,7 +103,7 @@ def test_a_failed_run_shows_its_log_and_the_others_go_on(experiment) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_ctrl_c_reaches_the_trainings(experiment, number: signal.Signals) -> None:
+def test_signals_reach_the_trainings(experiment, number: signal.Signals) -> None:
     plan, folders = experiment(seeds=[0])
     last = folders.runs / "a-0" / "last.pt"
 
@@ -113,8 +113,13 @@ def test_ctrl_c_reaches_the_trainings(experiment, number: signal.Signals) -> Non
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_experiment(plan_runs(plan, folders), 1, None, print, Fake(60))
+    # Tests that were started with nohup have SIGHUP ignored.
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(plan_runs(plan, folders), 1, None, print, Fake(60))
+    finally:
+        signal.signal(signal.SIGHUP, previous)
     assert order_in(folders.runs) == ["a-0 new"]
     assert read_state(folders.runs / "a-0") == "interrupted"
 
