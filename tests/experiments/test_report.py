@@ -298,6 +298,20 @@ def test_the_interval_stays_for_the_same_seeds_and_goes_where_others_join(experi
     assert (joined["AP"]["low"], joined["no_interval"]) == (None, "runs of seed 0 are not here")
 
 
+def test_an_interval_goes_where_a_run_was_made_again(experiment, surfaces: Path) -> None:
+    plan, folders = experiment(data=str(surfaces))
+    train_by_hand(plan, folders, {"a": 0.5, "b": 3.0})
+    write_report(plan, folders)
+    first = results_of(folders)["variants"][1]["against_baseline"]
+    shutil.rmtree(folders.runs)
+    train_by_hand(plan, folders, {"b": 1.0})
+    write_report(plan, folders)
+    again = results_of(folders)["variants"][1]["against_baseline"]
+    assert again["seeds"] == first["seeds"] == [0, 1]
+    assert again["AP"]["difference"] > first["AP"]["difference"]
+    assert (again["AP"]["low"], again["no_interval"]) == (None, "runs of seed 0, 1 are not here")
+
+
 @pytest.mark.parametrize(
     "change", [{"overrides": ["loss.box_weight=9"]}, {"variants": [{"name": "a"}, {"name": "b"}]}]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
@@ -172,7 +173,8 @@ def _compare(
 ) -> dict[str, Any]:
     """``against_baseline``: mean difference over the seeds that both have, with its interval.
 
-    The interval needs the detections of all these runs; it is kept from before where it was of the same seeds.
+    The interval needs the detections of all these runs; it is kept from before where it was of the same seeds, and
+    of runs that came to the same.
     """
     if variant == baseline:
         return {}
@@ -181,9 +183,13 @@ def _compare(
     seeds = [row["seed"] for row, _ in pairs]
     if not pairs:
         return {}
+    differences = {name: _difference([(one[name], other[name]) for one, other in pairs]) for name in FIGURES}
     known = kept.get("against_baseline", {})
     elsewhere = [seed for seed in seeds if (variant, seed) not in paths or (baseline, seed) not in paths]
-    if elsewhere and (known.get("baseline"), known.get("seeds")) == (baseline, seeds):
+    is_known = (known.get("baseline"), known.get("seeds")) == (baseline, seeds) and all(
+        _is_same(known[name]["difference"], differences[name]) for name in FIGURES
+    )
+    if elsewhere and is_known:
         return {"against_baseline": known}
     intervals, reason = {}, f"runs of seed {', '.join(map(str, elsewhere))} are not here" if elsewhere else None
     if not elsewhere:
@@ -193,17 +199,25 @@ def _compare(
             reason = str(error)
     compared: dict[str, Any] = {"baseline": baseline, "seeds": seeds}
     for name in FIGURES:
-        values = [(one[name], other[name]) for one, other in pairs]
-        measured = all(value is not None for pair in values for value in pair)
         interval = intervals.get(name)
         compared[name] = {
-            "difference": statistics.fmean(one - other for one, other in values) if measured else None,
+            "difference": differences[name],
             "low": interval.low if interval is not None else None,
             "high": interval.high if interval is not None else None,
         }
     if reason is not None:
         compared["no_interval"] = reason
     return {"against_baseline": compared}
+
+
+def _difference(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Mean of the differences; None where a figure was not measured."""
+    measured = [one - other for one, other in pairs if one is not None and other is not None]
+    return statistics.fmean(measured) if len(measured) == len(pairs) else None
+
+
+def _is_same(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else math.isclose(one, other, abs_tol=1e-9)
 
 
 def _as_list(value: Any) -> list[Any]:
