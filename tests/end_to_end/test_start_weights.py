@@ -58,9 +58,19 @@ def test_a_run_is_the_start_of_another_set(train, tmp_path: Path) -> None:
         (["weights=tiny.yaml"], "no model file"),
     ],
 )
-def test_weights_that_can_not_be_used(train, arguments: list[str], expected: str) -> None:
-    code, said = train("--data", "cast", *arguments)
+def test_weights_that_can_not_be_used(train, tmp_path: Path, arguments: list[str], expected: str) -> None:
+    code, said = train("--data", "cast", "--name", "wrong", *arguments)
     assert code == 2
     assert said.count("error: ") == 1
     assert expected in said
     assert "Traceback" not in said
+    assert not (tmp_path / "runs" / "wrong").exists()
+
+
+def test_a_folder_with_something_else_in_it_stays(train, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "wrong"
+    folder.mkdir(parents=True)
+    for name in ("recipe.yaml", "notes.txt"):
+        (folder / name).write_text("ours")
+    assert train("--data", "cast", "--name", "wrong", "weights=nowhere")[0] == 2
+    assert (folder / "notes.txt").read_text() == "ours"

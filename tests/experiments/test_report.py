@@ -327,13 +327,17 @@ def test_seeds_of_another_recipe_are_not_kept(experiment, surfaces: Path, change
     assert results_of(folders)["variants"][1]["seeds"] == []
 
 
-ODD_ROW = json.dumps(
-    dict.fromkeys(("data", "split", "metric_of", "hardware", "commit", "versions"))
-    | {"variants": [{"name": "a", "recipe": [], "seeds": [{"seed": 0, "AP": "good"}]}]}
-)
+def with_variant(**changed: Any) -> str:
+    """Results with one variant."""
+    head = dict.fromkeys(("data", "split", "metric_of", "hardware", "commit", "versions"))
+    return json.dumps(head | {"variants": [{"name": "a", "recipe": [], "seeds": []} | changed]})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"variants": [{}]}', "half a {", ODD_ROW])
+ODD_ROW = with_variant(seeds=[{"seed": 0, "AP": "good"}])
+ODD_COMPARISON = with_variant(against_baseline={"baseline": "b", "seeds": [0], "AP": {}})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"variants": [{}]}', "half a {", ODD_ROW, ODD_COMPARISON])
 def test_results_that_are_damaged_are_not_written_over(experiment, surfaces: Path, text: str) -> None:
     plan, folders = experiment(data=str(surfaces))
     train_by_hand(plan, folders, {"a": 0.5})

@@ -64,7 +64,9 @@ def read_results(path: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         complete = all(key in found for key in ("data", *ORIGINS)) and all(
-            {"name", "recipe", "seeds"} <= variant.keys() and all(map(_is_row, variant["seeds"]))
+            {"name", "recipe", "seeds"} <= variant.keys()
+            and all(map(_is_row, variant["seeds"]))
+            and _is_comparison(variant.get("against_baseline"))
             for variant in found["variants"]
         )
     except FileNotFoundError:
@@ -78,6 +80,10 @@ def read_results(path: Path) -> dict[str, Any] | None:
 
 def _is_row(row: Mapping[str, Any]) -> bool:
     return "seed" in row and all(is_measured(row, key) for key in (*FIGURES, "seconds"))
+
+
+def _is_comparison(found: Mapping[str, Any] | None) -> bool:
+    return found is None or all({"difference", "low", "high"} <= found[name].keys() for name in FIGURES)
 
 
 def _not_results(path: Path, reason: object) -> DataError:

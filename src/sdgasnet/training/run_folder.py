@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ class RunFolder:
                 "which a run writes after its first epoch."
             )
         return run
+
+    def remove_if_abandoned(self) -> None:
+        """Remove the folder of a run that stopped before its first checkpoint, if nothing else is in it."""
+        if is_abandoned(self.path) and {entry.name for entry in self.path.iterdir()} <= {"recipe.yaml", "events"}:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def recipe(self) -> Recipe:
         """The recipe that the run was started with."""

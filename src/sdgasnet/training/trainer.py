@@ -20,7 +20,7 @@ from sdgasnet.data.fingerprint import image_hashes
 from sdgasnet.data.index import require_split
 from sdgasnet.data.records import DatasetIndex
 from sdgasnet.data.split import draw_share
-from sdgasnet.errors import ConfigError, TrainingError
+from sdgasnet.errors import ConfigError, SDGASNetError, TrainingError
 from sdgasnet.evaluation.average_precision import compute_average_precision
 from sdgasnet.evaluation.measure import detect_records
 from sdgasnet.losses.detection import LossTerms
@@ -344,7 +344,7 @@ def require_class_names(recipe: Recipe, index: DatasetIndex) -> None:
 def fit(
     recipe: Recipe, index: DatasetIndex, run_path: Path, resume: bool, progress: TrainingProgress
 ) -> ModelFile:
-    """Train, in a new run folder or in one that was interrupted.
+    """Train, in a new run folder or in one that was interrupted; a run without a checkpoint leaves no folder.
 
     Args:
         recipe: Complete recipe.
@@ -363,4 +363,9 @@ def fit(
         run = RunFolder.reopen(run_path)
     else:
         run = RunFolder.create(run_path, recipe) if is_first_process() else RunFolder(run_path)
-    return Trainer(recipe, index, run, progress).fit(resume)
+    try:
+        return Trainer(recipe, index, run, progress).fit(resume)
+    except (SDGASNetError, KeyboardInterrupt):
+        if is_first_process():
+            run.remove_if_abandoned()
+        raise
