@@ -148,6 +148,22 @@ def test_ctrl_c_and_resume(data: Path, tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+def test_ctrl_c_before_the_first_checkpoint_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--data", str(data), "--name", "a", *TINY, "model.image_size=[512,512]"]
+    command = [sys.executable, "-m", "sdgasnet", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run = tmp_path / "runs" / "a"
+    deadline = time.monotonic() + 100
+    while not (run / "recipe.yaml").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "nothing to resume" in errors
+    assert "Traceback" not in errors
+    assert not run.exists()
+
+
 def test_kill_and_resume_equals_the_uninterrupted_run(data: Path, tmp_path: Path) -> None:
     import torch
 
