@@ -54,14 +54,16 @@ def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], said: str
     assert "Traceback" not in done.stderr
 
 
-def test_a_packed_model_keeps_the_threshold_that_it_is_given(tmp_path: Path) -> None:
+def test_a_packed_model_keeps_the_decoder_that_it_is_given(tmp_path: Path) -> None:
     out = tmp_path / "steel.pt"
     arguments = ["procedural", str(out), "--8-bit", "--no-hashes", "--score-threshold", "0.45"]
+    arguments += ["--iou-threshold", "0.5", "--averaging-iou", "0.55"]
     start = [sys.executable, "-c", "from sdgasnet.cli.main import main; main()", "model", "pack"]
     done = subprocess.run([*start, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     model = read_model(out)
-    assert model.recipe.detection.score_threshold == 0.45
+    detection = model.recipe.detection
+    assert (detection.score_threshold, detection.iou_threshold, detection.averaging_iou) == (0.45, 0.5, 0.55)
     assert model.image_hashes == ()
     assert model.recipe.model.preset == "n"
 

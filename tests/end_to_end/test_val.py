@@ -94,12 +94,14 @@ def test_table(val, place: Place) -> None:
 
 
 def test_overridden_thresholds_are_said_and_recorded(val, place: Place) -> None:
-    code, out, err = val(place.run, place.data, "--json", "--score-threshold", 0.5, "--iou-threshold", 0.3)
+    wanted = ("--score-threshold", 0.5, "--iou-threshold", 0.3, "--averaging-iou", 0.5)
+    code, out, err = val(place.run, place.data, "--json", *wanted)
     assert code == 0
     assert "score threshold 0.5 instead of the model's 0" in err
     assert "iou threshold 0.3 instead of the model's 0.6" in err
     settings = json.loads(out)["detection"]
-    assert (settings["score_threshold"], settings["iou_threshold"]) == (0.5, 0.3)
+    assert "averaging iou 0.5 instead of the model's 0.7" in err
+    assert [settings[name] for name in ("score_threshold", "iou_threshold", "averaging_iou")] == [0.5, 0.3, 0.5]
 
 
 def test_classes_in_another_order_give_the_same_figures(val, place: Place, tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def pack(
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", min=0.0, max=1.0, help="From now on, instead of its own.")
     ] = None,
+    iou_threshold: Annotated[
+        float | None,
+        typer.Option("--iou-threshold", min=0.0, max=1.0, help="Of the suppression, from now on."),
+    ] = None,
+    averaging_iou: Annotated[
+        float | None,
+        typer.Option("--averaging-iou", min=0.0, max=1.0, help="For averaging boxes, from now on; 1: none."),
+    ] = None,
 ) -> None:
     """Write a small model file to pass on: no training state, no paths, weights in fewer bits."""
     if find_spec("torch") is None:
@@ -83,9 +91,14 @@ def pack(
     from sdgasnet.models.checkpoint import pack_model, read_model, write_model
 
     packed = pack_model(read_model(model / "last.pt" if last else model), 8 if eight_bit else 16, hashes)
-    if score_threshold is not None:
-        detection = packed.recipe.detection.model_copy(update={"score_threshold": score_threshold})
-        packed = replace(packed, recipe=packed.recipe.model_copy(update={"detection": detection}))
+    wanted = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "averaging_iou": averaging_iou,
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    detection = packed.recipe.detection.model_copy(update=given)
+    packed = replace(packed, recipe=packed.recipe.model_copy(update={"detection": detection}))
     write_model(packed, out)
     say(f"{out}: {out.stat().st_size / 2**20:.2f} MiB")
 

@@ -59,16 +59,29 @@ def val(
         float | None,
         typer.Option("--iou-threshold", min=0.0, max=1.0, help="Of the suppression, instead of the model's own."),
     ] = None,
+    averaging_iou: Annotated[
+        float | None,
+        typer.Option(
+            "--averaging-iou",
+            min=0.0,
+            max=1.0,
+            help="Boxes that overlap a kept one by more are averaged with it; 1: none.",
+        ),
+    ] = None,
     folds: Annotated[
         bool,
         typer.Option("--folds", help="MODEL-fold1, MODEL-fold2, ... each on the fold that it was not trained on."),
     ] = False,
 ) -> None:
     """Measure a model on a labelled data set: AP, precision and recall, confusion."""
+    settings = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "averaging_iou": averaging_iou,
+    }
     if folds:
         if html is not None or plots is not None:
             raise ConfigError("--folds measures several models; --html and --plots are of one. Leave them out.")
-        settings = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
         measured = measure_folds(
             model,
             load_dataset(data, format),
@@ -81,8 +94,7 @@ def val(
     if html is not None or plots is not None:
         require_plotting()
     detector = override_settings(
-        open_detector(model, "throughput", runtime, precision, threads, public_key),
-        {"score_threshold": score_threshold, "iou_threshold": iou_threshold},
+        open_detector(model, "throughput", runtime, precision, threads, public_key), settings
     )
     spec = detector.spec
     index = align_classes(load_dataset(data, format), spec.class_names, spec.name)
