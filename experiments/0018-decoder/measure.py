@@ -25,8 +25,8 @@ from sdgasnet.models.checkpoint import read_model
 from sdgasnet.models.session import TorchSession
 from sdgasnet.runtime.session import RawOutputs, Session
 
-IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7)
-AVERAGING_IOUS = (1.0, 0.8, 0.7, 0.6)
+IOU_THRESHOLDS = (0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+AVERAGING_IOUS = (1.0, 0.8, 0.7, 0.6, 0.5)
 
 
 def main() -> None:
